@@ -1,4 +1,4 @@
-"""Tiny models of the families that pack flat, and of two that do not; examples in packed sequences."""
+"""Tiny models of the families that pack flat, and of one that does not; examples in packed sequences."""
 
 from __future__ import annotations
 
@@ -74,20 +74,72 @@ def untied(kind: Any, config: Any) -> Any:
     return model
 
 
-def t5gemma(kinds: tuple[str, str] = ("full_attention", "full_attention")) -> Any:
+def t5gemma(window: int = 6, **more: Any) -> Any:
+    """The first layers of both sides have a window, the second have none."""
     side = {name: value for name, value in CAUSAL.items() if name != "max_position_embeddings"} | {
         "head_dim": 8,
         "query_pre_attn_scalar": 8,
-        "sliding_window": 64,
-        "layer_types": list(kinds),
+        "sliding_window": window,
+        "layer_types": ["sliding_attention", "full_attention"],
     }
     sides = {
         "encoder": hf.T5GemmaModuleConfig(**side),
         "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32),
     }
-    ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2, "decoder_start_token_id": 2}
+    ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2}
     return spread(
-        hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends))
+        hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends, **more))
+    )
+
+
+def t5gemma2_settings(window: int = 6, **more: Any) -> dict[str, Any]:
+    """The settings of a tiny T5Gemma 2, which has a vision tower too."""
+    side = CAUSAL | {
+        "head_dim": 8,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": window,
+        "layer_types": ["sliding_attention", "full_attention"],
+    }
+    vision = {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "image_size": 8,
+        "patch_size": 4,
+    }
+    encoder = {
+        "text_config": side | {"model_type": "t5gemma2_text"},
+        "vision_config": vision,
+        "mm_tokens_per_image": 1,
+    }
+    return {"encoder": encoder, "decoder": side | {"model_type": "t5gemma2_decoder"}} | more
+
+
+def t5gemma2(window: int = 6) -> Any:
+    return spread(hf.T5Gemma2ForConditionalGeneration(hf.T5Gemma2Config(**t5gemma2_settings(window))))
+
+
+def bart(kind: Any = hf.BartForConditionalGeneration, config: Any = hf.BartConfig) -> Any:
+    """Or a relative: positions are counted along the sequence."""
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {"layers": 2, "attention_heads": 2, "ffn_dim": 16}.items()
+    }
+    ends = {"pad_token_id": PAD, "bos_token_id": 2, "eos_token_id": EOS, "decoder_start_token_id": EOS}
+    return spread(
+        kind(
+            config(
+                vocab_size=VOCABULARY,
+                d_model=16,
+                max_position_embeddings=64,
+                forced_eos_token_id=EOS,
+                **sides,
+                **ends,
+            )
+        )
     )
 
 
@@ -136,8 +188,9 @@ DECODERS: dict[str, Callable[[], Any]] = {
         )
     ),
 }
-OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": t5gemma, "Switch": switch}
-FLAT = OURS | DECODERS
+SEQ2SEQ: dict[str, Callable[[], Any]] = {"T5Gemma": t5gemma, "T5Gemma 2": t5gemma2, "BART": bart}
+OTHERS: dict[str, Callable[[], Any]] = {"Switch": switch}
+FLAT = OURS | DECODERS | SEQ2SEQ
 ALL = FLAT | OTHERS
 ATTENDING: tuple[Attending, ...] = ("documents", "buckets")
 

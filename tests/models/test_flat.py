@@ -15,17 +15,13 @@ from flat_families import (
     ALL,
     ATTENDING,
     DECODERS,
-    EOS,
     FLAT,
     OTHERS,
     OURS,
-    PAD,
     SOME,
     VOCABULARY,
     random_sequences,
     shared_model,
-    spread,
-    t5gemma,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +55,8 @@ def _alone(model: Any, example: Encoded) -> float:
         torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids)
     )
     if model.config.is_encoder_decoder:
-        start = torch.full_like(targets[:, :1], model.config.decoder_start_token_id)
+        # T5Gemma begins with its `bos_token_id`, which is 2 here.
+        start = torch.full_like(targets[:, :1], getattr(model.config, "decoder_start_token_id", 2))
         logits = model(input_ids=inputs, decoder_input_ids=torch.cat([start, targets[:, :-1]], 1)).logits[0]
     else:
         logits = model(input_ids=torch.cat([inputs, targets], dim=1)).logits[0, inputs.shape[1] - 1 : -1]
@@ -107,17 +104,6 @@ def test_single_examples_equal_alone(name: str) -> None:
 def test_families_without_a_flat_forward_are_exact_with_masks(name: str) -> None:
     assert packing_of(shared_model(name)) == "dense"
     _compare(shared_model(name), SOME, "dense")
-
-
-def test_an_encoder_decoder_with_windows_is_padded_as_dense_masks_do_not_keep_them() -> None:
-    model = t5gemma(("sliding_attention", "full_attention"))
-    assert packing_of(model) == "none"
-    with pytest.raises(
-        InputError,
-        match="a model of type t5gemma cannot be packed: a dense mask does not keep its attention windows",
-    ):
-        check_packing(model)
-    _compare(model, SOME, "none")
 
 
 _lengths = st.lists(
@@ -375,38 +361,12 @@ def test_a_family_whose_arithmetic_is_not_ours_is_found(monkeypatch: pytest.Monk
         check_packing(shared_model("tied T5"), "flat")
 
 
-def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> None:
-    layers = {
-        "encoder_layers": 1,
-        "decoder_layers": 1,
-        "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2,
-        "encoder_ffn_dim": 16,
-        "decoder_ffn_dim": 16,
-    }
-    ends = {
-        "pad_token_id": PAD,
-        "bos_token_id": 2,
-        "eos_token_id": EOS,
-        "decoder_start_token_id": EOS,
-        "forced_eos_token_id": EOS,
-    }
-    model = spread(
-        hf.BartForConditionalGeneration(
-            hf.BartConfig(vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, **layers, **ends)
-        )
-    )
-    model.train()
-    assert packing_of(model) == "none"
-    assert model.training
-    model.eval()
-    _compare(model, SOME, "none")
-
-
 def test_an_attention_argument_that_is_not_known_is_refused() -> None:
     states = torch.zeros(1, 2, 5, 4)
-    with pytest.raises(ValueError, match="s_aux"):
-        causal.attend_documents(None, states, states, states, None, documents=Documents((0, 5)), s_aux=states)
+    with pytest.raises(ValueError, match="head_mask"):
+        causal.attend_documents(
+            None, states, states, states, None, documents=Documents((0, 5)), head_mask=states
+        )
     with pytest.raises(ValueError, match="no documents"):
         causal.attend_documents(None, states, states, states, None)
 

@@ -61,7 +61,7 @@ def test_families_that_pack_still_do(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_FLAT)
-def test_chunks_sinks_and_other_attention_are_found(name: str) -> None:
+def test_attention_functions_of_a_models_own_get_masks(name: str) -> None:
     chosen = chosen_packing(tiny(NOT_FLAT[name]))
     assert chosen.packing == NOT_FLAT[name][3]
     assert all("cannot be packed" in reason for reason in chosen.reasons)

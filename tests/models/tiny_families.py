@@ -101,10 +101,6 @@ FLAT: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     ),
     "Exaone 4": (hf.Exaone4ForCausalLM, hf.Exaone4Config, {"sliding_window": 4096}),
     "SmolLM3": (hf.SmolLM3ForCausalLM, hf.SmolLM3Config, {}),
-}
-"""Families that pack flat. Their windows are as wide as in public models, wider than any document here."""
-
-NOT_FLAT: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "Llama 4": (
         hf.Llama4ForCausalLM,
         hf.Llama4TextConfig,
@@ -115,14 +111,16 @@ NOT_FLAT: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
             "intermediate_size_mlp": 48,
             "interleave_moe_layer_step": 2,
         },
-        "none",
     ),
     "gpt-oss": (
         hf.GptOssForCausalLM,
         hf.GptOssConfig,
         {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
-        "none",
     ),
+}
+"""Families that pack flat. Windows and chunks are wider than any document here, as in public models."""
+
+NOT_FLAT: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "GPT-Neo": (
         hf.GPTNeoForCausalLM,
         hf.GPTNeoConfig,
@@ -130,8 +128,7 @@ NOT_FLAT: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
         "dense",
     ),
 }
-"""Families that do not, and what they get instead: chunks that a mask does not keep, sinks, an attention
-function of their own."""
+"""Families that do not, and what they get instead: an attention function of their own."""
 
 
 def tiny(entry: tuple[Any, ...]) -> Any:

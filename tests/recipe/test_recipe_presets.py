@@ -30,7 +30,15 @@ TABLE_22 = {
     "flan-cont-palm-62b": (32, 0.05, 3e-3, 60_000),
     "flan-u-palm-540b": (32, 0.1, 1e-3, 30_000),
 }
-MODERN = ("flan-t5gemma-b-b", "flan-switch-base-8", "flan-qwen3-1.7b", "flan-olmo-2-1b", "flan-llama-3.2-1b")
+MODERN = (
+    "flan-t5gemma-b-b",
+    "flan-t5gemma-2-270m",
+    "flan-t5gemma-2-1b",
+    "flan-switch-base-8",
+    "flan-qwen3-1.7b",
+    "flan-olmo-2-1b",
+    "flan-llama-3.2-1b",
+)
 
 
 def by_name(name: str) -> str:

@@ -20,6 +20,7 @@ from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion
 from openflan.inference.sampling import draw_tokens, uniform
 from openflan.models.attention_masks import prefix_lm_mask
+from openflan.models.decoder_start import decoder_start
 from openflan.models.prefix import prefix_cache
 
 
@@ -52,11 +53,10 @@ def score_plain(
     option_scores = []
     for option in options:
         if model.config.is_encoder_decoder:
-            start = model.generation_config.decoder_start_token_id
-            start = getattr(model.config, "decoder_start_token_id", 0) if start is None else start
+            start = decoder_start(model.config, model.generation_config)
             arguments = {
                 "input_ids": _one_sequence(model, prompt),
-                "decoder_input_ids": _one_sequence(model, [int(start or 0), *option[:-1]]),
+                "decoder_input_ids": _one_sequence(model, [start, *option[:-1]]),
             }
         else:
             arguments = {"input_ids": _one_sequence(model, [*prompt, *option[:-1]])}
@@ -176,9 +176,7 @@ def _greedy(model: Any, eos: list[int], pad: int) -> Iterator[None]:
     from transformers import GenerationConfig
 
     own = model.generation_config
-    start = own.decoder_start_token_id
-    if start is None:
-        start = getattr(model.config, "decoder_start_token_id", None)
+    start = decoder_start(model.config, own) if model.config.is_encoder_decoder else None
     model.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad, decoder_start_token_id=start
     )

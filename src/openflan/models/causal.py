@@ -25,6 +25,8 @@ from transformers import AttentionInterface
 from openflan.models.bucketed import BucketTensors, attend_in_buckets
 from openflan.models.implementation import transformers_implementation
 from openflan.models.loss import head_losses, token_cross_entropy
+from openflan.models.masked_attention import Visibility, masked_attention
+from openflan.models.masked_buckets import Source, attend_masked_buckets
 
 NAME = "openflan_documents"
 """Our function in transformers' attention interface."""
@@ -150,10 +152,11 @@ def attend_documents(
     documents: Documents | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """The attention function that transformers calls in every layer. Raises ValueError without
-    `documents`, and for an argument that is not known here."""
+    """The attention function that transformers calls in every layer. `s_aux` (H) are the scores of sinks.
+    Raises ValueError without `documents`, and for an argument that is not known here."""
     unknown = [name for name, value in others.items() if value is not None and name not in HARMLESS_ARGUMENTS]
     if (
         documents is None
@@ -165,26 +168,78 @@ def attend_documents(
             f"attention by documents got {', '.join(unknown) or 'no documents, a mask or a cache'}, "
             "which it cannot serve"
         )
+    query_1HLC = _scaled_by_position(module, query_1HLC, documents)
+    chunk = _chunk(module)
     if documents.buckets is not None:
-        return _attend_in_buckets(
-            query_1HLC, key_1GLC, value_1GLC, documents.buckets, scaling, dropout, sliding_window, softcap
-        ), None
+        states = (query_1HLC, key_1GLC, value_1GLC)
+        if s_aux is None and chunk is None:
+            attended = _attend_in_buckets(
+                *states, documents.buckets, scaling, dropout, sliding_window, softcap
+            )
+        elif documents.prefixes is None:
+            visibility = Visibility(None if sliding_window is None else sliding_window - 1, chunk=chunk)
+            attended = _attend_masked(
+                *states, documents.buckets, visibility, scaling, dropout, softcap, s_aux
+            )
+        else:
+            raise ValueError("inputs that see one another do not go with chunks and sinks in buckets")
+        return attended, None
     prefixes = documents.prefixes or (0,) * (len(documents.offsets) - 1)
     parts = []
     for (first, end), prefix in zip(itertools.pairwise(documents.offsets), prefixes, strict=True):
         query, key, value = (states[:, :, first:end] for states in (query_1HLC, key_1GLC, value_1GLC))
-        parts.append(
-            _attend(
-                query,
-                key,
-                value,
-                scaling,
-                dropout,
-                _visible(end - first, prefix, sliding_window, query.device),
-                softcap,
-            )
-        )
+        visible = _visible(end - first, prefix, sliding_window, query.device)
+        if chunk is not None and chunk < end - first:
+            visible = _within_chunks(visible, end - first, chunk, prefix, query.device)
+        parts.append(_attend(query, key, value, scaling, dropout, visible, softcap, s_aux))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _chunk(module: Any) -> int | None:
+    """The positions of a chunk in a layer that attends within chunks; None in any other."""
+    config: Any = getattr(module, "config", None)
+    kinds = getattr(config, "layer_types", None)
+    index = getattr(module, "layer_idx", None)
+    if not kinds or index is None or kinds[index] != "chunked_attention":
+        return None
+    return int(config.attention_chunk_size)
+
+
+def _scaled_by_position(module: Any, query_1HLC: Tensor, documents: Documents) -> Tensor:
+    """Queries that a model scaled by their place in the sequence (Llama 4, in layers without rotary
+    positions), scaled by their position in the document instead."""
+    if not getattr(module, "attn_temperature_tuning", False) or getattr(module, "use_rope", True):
+        return query_1HLC
+    places = torch.arange(documents.offsets[-1], device=query_1HLC.device)
+    starts = torch.tensor(documents.offsets, device=query_1HLC.device)
+    positions = places - torch.repeat_interleave(starts[:-1], starts.diff())
+    of_place, of_position = (
+        torch.log1p(torch.floor((each.float() + 1) / module.floor_scale)) * module.attn_scale + 1
+        for each in (places, positions)
+    )
+    scaled: Tensor = query_1HLC * (of_position / of_place).to(query_1HLC.dtype)[:, None]
+    return scaled
+
+
+def _attend_masked(
+    query_1HLC: Tensor,
+    key_1GLC: Tensor,
+    value_1GLC: Tensor,
+    buckets: BucketTensors,
+    visibility: Visibility,
+    scaling: float | None,
+    dropout: float,
+    softcap: float | None,
+    sinks_H: Tensor | None,
+) -> Tensor:
+    kind = query_1HLC.device.type
+    query, key, value = (states[0] for states in (query_1HLC, key_1GLC, value_1GLC))
+    if torch.is_autocast_enabled(kind):
+        query, key, value = (states.to(torch.get_autocast_dtype(kind)) for states in (query, key, value))
+    source = Source(key, value, visibility, True)
+    return attend_masked_buckets(
+        query, [source], buckets, scale=scaling, dropout=dropout, softcap=softcap, sinks_H=sinks_H
+    )[None]
 
 
 def _attend_in_buckets(
@@ -222,6 +277,16 @@ def _visible(length: int, prefix: int, window: int | None, device: torch.device)
     return visible
 
 
+def _within_chunks(
+    visible: Tensor | None, length: int, chunk: int, prefix: int, device: torch.device
+) -> Tensor:
+    chunks = torch.arange(length, device=device) // chunk
+    within = (chunks[:, None] == chunks[None, :]).tril()
+    narrowed = within if visible is None else within & visible
+    narrowed[:prefix, :prefix] = True
+    return narrowed
+
+
 def _attend(
     query: Tensor,
     key: Tensor,
@@ -230,24 +295,15 @@ def _attend(
     dropout: float,
     visible: Tensor | None,
     softcap: float | None,
+    sinks_H: Tensor | None,
 ) -> Tensor:
-    if softcap is None:
+    if softcap is None and sinks_H is None and visible is None:
         grouped = query.shape[1] != key.shape[1]
         return functional.scaled_dot_product_attention(
-            query, key, value, visible, dropout, visible is None, scale=scaling, enable_gqa=grouped
+            query, key, value, None, dropout, True, scale=scaling, enable_gqa=grouped
         )
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = torch.matmul(query, key.transpose(2, 3)) * (
-        query.shape[-1] ** -0.5 if scaling is None else scaling
+    if visible is None:
+        visible = Visibility().mask(query.shape[2], key.shape[2], query.device)
+    return masked_attention(
+        query, key, value, visible, scale=scaling, dropout=dropout, softcap=softcap, sinks_H=sinks_H
     )
-    scores = torch.tanh(scores / softcap) * softcap
-    hidden = (
-        ~torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril()
-        if visible is None
-        else ~visible
-    )
-    weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), -1, dtype=torch.float32).to(
-        query.dtype
-    )
-    return torch.matmul(functional.dropout(weights, dropout), value)

@@ -262,7 +262,9 @@ def _config(section: Model) -> Any:
 def _initialised(section: Model, seed: int) -> Any:
     config = _config(section)
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = config.pad_token_id if config.pad_token_id is not None else 0
+        start = getattr(getattr(config, "decoder", None), "bos_token_id", None)
+        start = config.pad_token_id if start is None else start
+        config.decoder_start_token_id = 0 if start is None else start
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:

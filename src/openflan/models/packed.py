@@ -32,10 +32,12 @@ import torch
 from torch import Tensor, nn
 
 from openflan.models.attention import kept_area
-from openflan.models.attention_masks import segment_mask
 from openflan.models.causal import Documents, PackedCausal
+from openflan.models.decoder_start import decoder_start
+from openflan.models.dense import causal_logits, seq2seq_logits
+from openflan.models.flat_seq2seq import PackedSeq2Seq
 from openflan.models.loss import token_cross_entropy
-from openflan.models.masked import PADDING_MASKS_ONLY, encode_with_mask
+from openflan.models.masked import PADDING_MASKS_ONLY
 from openflan.models.prefix import attention_window
 from openflan.models.staged import Attending, Batch, Staged, longest_document, stage
 from openflan.models.t5 import FAMILIES, AttentionSpans, PackedT5
@@ -116,7 +118,7 @@ class FlatT5(PackedLayout):
         super().__init__(model, PackedT5(model), options)
 
     def batch(self, sequences: Sequence[Sequence[Encoded]]) -> FlatSeq2SeqBatch:
-        return flat_seq2seq_batch(sequences, start_id=_decoder_start(self.model.config))
+        return flat_seq2seq_batch(sequences, start_id=decoder_start(self.model.config))
 
     def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]:
         batch, tensors, buckets = staged.batch, staged.tensors, staged.buckets
@@ -134,6 +136,38 @@ class FlatT5(PackedLayout):
         ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
         settings = {"z_loss": self.options.z_loss, "chunk": self.options.chunk}
         losses_D = self.module(*ids, all_spans, longest=longest_document(staged), **settings)
+        return losses_D, tensors["documents"]
+
+
+class FlatSeq2Seq(PackedLayout):
+    """Any other encoder-decoder over flat batches, with our attention function in it until `restore`.
+
+    Raises ValueError if the model does not let its attention function be replaced.
+    """
+
+    def __init__(self, model: Any, options: LossOptions) -> None:
+        self._attention_before = model.config._attn_implementation
+        super().__init__(model, PackedSeq2Seq(model), options)
+
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> FlatSeq2SeqBatch:
+        return flat_seq2seq_batch(sequences, start_id=decoder_start(self.model.config))
+
+    def restore(self) -> None:
+        self.model.set_attn_implementation(self._attention_before)
+
+    def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]:
+        batch, tensors = staged.batch, staged.tensors
+        if not isinstance(batch, FlatSeq2SeqBatch):
+            raise TypeError("a flat batch of an encoder-decoder is needed")
+        names = ("input_ids_E", "input_positions_E", "decoder_ids_D", "target_positions_D", "target_ids_D")
+        losses_D = self.module(
+            *(tensors[name] for name in names),
+            inputs=tuple(batch.input_offsets.tolist()),
+            targets=tuple(batch.target_offsets.tolist()),
+            buckets=staged.buckets,
+            z_loss=self.options.z_loss,
+            chunk=self.options.chunk,
+        )
         return losses_D, tensors["documents"]
 
 
@@ -184,7 +218,7 @@ class DenseMask(PackedLayout):
     def batch(self, sequences: Sequence[Sequence[Encoded]]) -> Batch:
         config, pad_id = self.model.config, self.options.pad_id
         if config.is_encoder_decoder:
-            return seq2seq_batch(sequences, pad_id=pad_id, start_id=_decoder_start(config))
+            return seq2seq_batch(sequences, pad_id=pad_id, start_id=decoder_start(config))
         batch = causal_batch(sequences, pad_id=pad_id)
         return _with_labels_everywhere(batch) if self.options.full_sequence else batch
 
@@ -203,40 +237,33 @@ class DenseMask(PackedLayout):
             masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
             output = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False)
             return output.logits, labels, target_segments
-        inputs_mask = segment_mask(input_segments, input_segments, model.dtype)
-        if model.config.model_type in PADDING_MASKS_ONLY:
-            encoded = encode_with_mask(model, input_ids, inputs_mask)
-        else:
-            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=inputs_mask)
-        output = model(
-            encoder_outputs=encoded,
-            attention_mask=segment_mask(target_segments, input_segments, model.dtype),
-            decoder_input_ids=decoder_ids,
-            decoder_attention_mask=segment_mask(target_segments, target_segments, model.dtype, causal=True),
-            use_cache=False,
+        longest = (
+            _longest_segment(staged.batch, "input_segments_RE"),
+            _longest_segment(staged.batch, "target_segments_RD"),
         )
-        return output.logits, labels, target_segments
+        logits = seq2seq_logits(
+            model, input_ids, input_segments, decoder_ids, target_segments, longest=longest
+        )
+        return logits, labels, target_segments
 
     def _causal(self, staged: Staged) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (R, L, V), labels and segments of the target tokens (R, L)."""
         model, tensors = self.model, staged.tensors
         segments, labels = tensors["segments_RL"], tensors["labels_RL"]
         padding_only = _needs_padding_mask_only(staged.batch, "segments_RL")
+        ids, positions = tensors["input_ids_RL"], tensors["positions_RL"]
+        if padding_only:
+            output = model(input_ids=ids, attention_mask=segments, position_ids=positions, use_cache=False)
+            return output.logits, labels, segments * (labels != IGNORED)
         window = attention_window(model.config)
-        if not padding_only and window is not None and segments.shape[1] > window:
+        if window is not None and segments.shape[1] > window:
             raise ValueError(
                 f"sequences of {segments.shape[1]:,} tokens are longer than its attention window of "
                 f"{window:,}, which a dense mask does not keep"
             )
-        output = model(
-            input_ids=tensors["input_ids_RL"],
-            attention_mask=segments
-            if padding_only
-            else segment_mask(segments, segments, model.dtype, causal=True),
-            position_ids=tensors["positions_RL"],
-            use_cache=False,
-        )
-        return output.logits, labels, segments * (labels != IGNORED)
+        longest = _longest_segment(staged.batch, "segments_RL")
+        logits = causal_logits(model, ids, segments, positions, longest=longest)
+        return logits, labels, segments * (labels != IGNORED)
 
 
 class Padded(DenseMask):
@@ -255,8 +282,10 @@ class Padded(DenseMask):
 def packed_layout(model: Any, packing: Packing, options: LossOptions | None = None) -> PackedLayout:
     """The layout object of a Hugging Face model. Raises ValueError for a model that has no such layout."""
     options = options or LossOptions()
-    flat = FlatT5 if model.config.is_encoder_decoder else FlatCausal
-    layouts: dict[Packing, type[FlatT5 | FlatCausal | DenseMask]] = {
+    flat: type[FlatT5 | FlatSeq2Seq | FlatCausal] = FlatCausal
+    if model.config.is_encoder_decoder:
+        flat = FlatT5 if model.config.model_type in FAMILIES else FlatSeq2Seq
+    layouts: dict[Packing, type[FlatT5 | FlatSeq2Seq | FlatCausal | DenseMask]] = {
         "flat": flat,
         "dense": DenseMask,
         "none": Padded,
@@ -276,15 +305,15 @@ def temporary_layout(
         layout.restore()
 
 
-def _decoder_start(config: Any) -> int:
-    start = getattr(config, "decoder_start_token_id", None)
-    return 0 if start is None else int(start)
-
-
 def _needs_padding_mask_only(batch: Any, segments: str) -> bool:
     """Whether every sequence holds one example. It is read off the arrays on the host, so nothing waits for
     the device."""
     return bool((getattr(batch, segments) <= 1).all())
+
+
+def _longest_segment(batch: Any, segments: str) -> int:
+    """The tokens of the longest example of all sequences, on one side."""
+    return max(int(np.bincount(row)[1:].max(initial=1)) for row in getattr(batch, segments))
 
 
 def _with_labels_everywhere(batch: CausalBatch) -> CausalBatch:

@@ -50,7 +50,7 @@ def read_configuration(folder: str | Path) -> Any:
         )
     check_counts(content, str(folder / "config.json"))
     config = guarded(folder, "configuration", lambda: AutoConfig.from_pretrained(str(folder), **_NO_CODE))
-    _refuse_encoders(config, folder)
+    refuse_encoder(config, folder)
     return config
 
 
@@ -157,7 +157,7 @@ def _auto_class(config: Any) -> Any:
     )
 
 
-def _refuse_encoders(config: Any, folder: Path) -> None:
+def refuse_encoder(config: Any, folder: Path) -> None:
     """Raises InputError for BERT and similar encoders: unless `is_decoder` is set they see the tokens that
     they would learn to write."""
     silent = config.is_encoder_decoder or config.model_type in _CAUSAL_ALWAYS

@@ -22,7 +22,7 @@ from torch import Tensor
 from openflan.models.bucketed import BucketTensors, tensors_of
 from openflan.packing.batch import PackedBatch
 from openflan.packing.buckets import bucketed
-from openflan.packing.flat import FlatBatch, FlatCausalBatch, FlatSeq2SeqBatch, document_of
+from openflan.packing.flat import FlatBatch, FlatCausalBatch, FlatSeq2SeqBatch, document_of, positions_of
 
 Batch: TypeAlias = PackedBatch | FlatBatch
 
@@ -35,7 +35,8 @@ _ON_THE_HOST = {"input_offsets", "target_offsets", "offsets", "input_lengths_N"}
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A batch and its tensors. `tensors` are the batch's arrays by name, without offsets; for a flat batch
-    also `documents`, the document of each target token, from 1.
+    also `documents`, the document of each target token, from 1, and of an encoder-decoder the positions of
+    inputs and targets, which restart with every document.
 
     `buckets` are those of each attention: encoder, decoder, between them; or of the one that a causal model
     has. Empty: document by document.
@@ -66,6 +67,9 @@ def stage(batch: Batch, device: torch.device, attending: Attending | None = None
     buckets: tuple[BucketTensors, ...] = ()
     if isinstance(batch, FlatSeq2SeqBatch | FlatCausalBatch):
         arrays["documents"] = document_of(batch.target_offsets)
+        if isinstance(batch, FlatSeq2SeqBatch):
+            arrays["input_positions_E"] = positions_of(batch.input_offsets)
+            arrays["target_positions_D"] = positions_of(batch.target_offsets)
         if (attending or attending_on(device)) == "buckets":
             buckets = _buckets(batch)
     staged = Staged(batch, {name: torch.from_numpy(array) for name, array in arrays.items()}, buckets)

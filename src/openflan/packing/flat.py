@@ -90,7 +90,7 @@ def flat_causal_batch(sequences: Sequence[Sequence[Encoded]], *, everything: boo
     examples = _examples(sequences)
     ids, offsets = _joined(part for example in examples for part in (example.input_ids, example.target_ids))
     offsets, middles = offsets[::2], offsets[1::2]
-    positions = np.arange(len(ids)) - np.repeat(offsets[:-1], np.diff(offsets))
+    positions = positions_of(offsets)
     first = offsets[:-1] + 1 if everything else middles
     following, counts = _ranges(first, offsets[1:]), offsets[1:] - first
     if not everything and any(example.learned is not None for example in examples):
@@ -114,6 +114,11 @@ def flat_causal_batch(sequences: Sequence[Sequence[Encoded]], *, everything: boo
 def document_of(offsets: Ids) -> Ids:
     """The document of each token, counted from 1."""
     return np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
+
+
+def positions_of(offsets: Ids) -> Ids:
+    """The position of each token in its document, from 0."""
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
 
 
 def _examples(sequences: Sequence[Sequence[Encoded]]) -> list[Encoded]:

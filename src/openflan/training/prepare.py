@@ -17,6 +17,7 @@ from openflan.hashes import sha256_of_json
 from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.stream import Stream
+from openflan.models.decoder_start import decoder_start
 from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.packing.build_ahead import Make, differences
 from openflan.packing.chat_examples import in_examples
@@ -88,7 +89,7 @@ def packed_dataset(
     """The first `num_sequences` packed sequences of a recipe for a torch DataLoader; None: as many as its
     training reads. `build`: a folder made by `openflan build`."""
     model, tokenizer = empty_model(recipe.model), load_tokenizer(recipe.model)
-    start = int(model.config.decoder_start_token_id or 0) if is_seq2seq(model) else None
+    start = decoder_start(model.config) if is_seq2seq(model) else None
     count = recipe.training.steps * recipe.training.batch_size if num_sequences is None else num_sequences
     return PackedDataset(
         partial(_open_packed_stream, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start
