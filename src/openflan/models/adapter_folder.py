@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.models.json_file import json_object
+from openflan.models.json_file import json_object, one_line
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -92,7 +92,7 @@ def adapter_settings(folder: Path) -> Mapping[str, Any]:
     )
     if extension is not None:
         raise InputError(
-            f"{folder / ADAPTER_CONFIG}: `{extension[:60]}` is set to "
+            f"{folder / ADAPTER_CONFIG}: `{one_line(ValueError(extension), 60)}` is set to "
             f"{json.dumps(settings[extension])[:60]}, which is not supported; {_REMEDY}"
         )
     rank = settings.get("r")
