@@ -8,6 +8,7 @@
     build/             tokens and packed sequences, if `openflan build` was run
     checkpoints/step-N/
     model/             the finetuned model, a plain Hugging Face folder
+    adapter/           the adapter by itself, if one was trained; it is merged into model/
     generations/*.jsonl, scores.json
     summary.json       of a quickstart: groups of questions before and after
     report.html
@@ -73,6 +74,10 @@ class Run:
     @property
     def model(self) -> Path:
         return self.folder / "model"
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
 
     @property
     def generations(self) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.extra
 
-EXTRAS = {"data", "report", "t5x", "track", "zstd"}
+EXTRAS = {"data", "lora", "report", "t5x", "track", "zstd"}
 
 
 def test_every_extra_has_a_smoke_test() -> None:
@@ -38,6 +38,29 @@ def test_extra_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (task,) = open_submixture("mine", Path("hub:someone/something")).values()
     assert [task.rows[index]["targets"] for index in range(len(task.rows))] == ["0", "1", "2"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_extra_lora() -> None:
+    """An adapter is put into a model and merged again; more is in test_lora.py."""
+    pytest.importorskip("peft", reason="the extra `lora` is not installed")
+    import torch
+
+    from openflan.models.adapter import add_adapter, merge_adapter
+    from openflan.models.load_model import load_pretrained
+    from openflan.recipe.schema import Adapter, Model
+
+    base = "embedded:microflan-tiny"
+    model, before = load_pretrained(base), load_pretrained(base)
+    add_adapter(model, Model(base=base, adapter=Adapter(rank=2)), 0)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                value.fill_(0.1)
+    merge_adapter(model)
+    pairs = list(zip(model.named_parameters(), before.named_parameters(), strict=True))
+    assert all(one == other for (one, _), (other, _) in pairs)
+    assert any(not torch.equal(one, other) for (_, one), (_, other) in pairs)
 
 
 def test_extra_report(tmp_path: Path) -> None:

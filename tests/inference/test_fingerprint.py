@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import save_file
 from tiny_models import t5
 
-import openflan.inference.fingerprint as fingerprints
+import openflan.models.weights_digest as fingerprints
 from openflan.cache_folder import cache_folder
 from openflan.errors import InputError
-from openflan.inference.fingerprint import CACHE, folder_fingerprint, weights_digest
+from openflan.inference.fingerprint import folder_fingerprint
+from openflan.models.weights_digest import CACHE, weights_digest
 
 A, B = torch.arange(6.0).reshape(2, 3), torch.ones(4, dtype=torch.bfloat16)
 

@@ -149,7 +149,7 @@ def test_activations_are_near_what_autograd_keeps(config: dict[str, Any], inputs
         inputs=inputs,
         targets=targets,
         precision="float32",
-        optimizer_numbers=0,
+        optimizer_bytes=0,
     )
     if config is LLAMA:
         ids = torch.zeros(2, inputs + targets, dtype=torch.long)
@@ -164,14 +164,14 @@ def test_activations_are_near_what_autograd_keeps(config: dict[str, Any], inputs
 def test_memory_by_hand() -> None:
     """A causal model of one layer with one matrix of 8 x 4 and one vector of 4."""
     shape = Shape(False, 0, 1, 4, 2, 4, 2, 6, 4, 8, ((8, 4), (4,)))
-    estimated = memory(shape, rows=2, inputs=3, targets=1, precision="float32", optimizer_numbers=10)
+    estimated = memory(shape, rows=2, inputs=3, targets=1, precision="float32", optimizer_bytes=40)
     norms, attention, feed_forward = 2 * 4 * 12, (3 * 4 + 2 * 2) * 4, 4 * 6 * 4
     assert (estimated.weights, estimated.gradients, estimated.optimizer) == (144, 144, 40)
     assert estimated.activations == 8 * (norms + attention + feed_forward)
     assert estimated.logits == 2 * 8 * 4
     assert estimated.attention_scores == 2 * 2 * 16 * 4
     assert estimated.total == 144 + 144 + 40 + estimated.activations + estimated.logits
-    half = memory(shape, rows=2, inputs=3, targets=1, precision="bf16", optimizer_numbers=10)
+    half = memory(shape, rows=2, inputs=3, targets=1, precision="bf16", optimizer_bytes=40)
     assert half.weights == 144 + 64, "autocast keeps a bfloat16 copy of the matrix"
     assert half.activations == 8 * (2 * 4 * 10 + attention // 2 + feed_forward // 2)
 
@@ -183,7 +183,7 @@ def test_recomputed_layers_keep_their_inputs_and_one_layer() -> None:
         "inputs": 64,
         "targets": 16,
         "precision": "float32",
-        "optimizer_numbers": 0,
+        "optimizer_bytes": 0,
     }
     kept, recomputed = memory(model, **sizes), memory(model, **sizes, recomputed=True)
     entering = 4 * 128 * 2 * (3 * 64 + 3 * 16)

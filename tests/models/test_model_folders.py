@@ -316,7 +316,7 @@ def test_absurd_sizes_of_a_recipe_are_refused_before_building(config: dict[str, 
 
 
 def test_a_model_larger_than_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "_memory", lambda: 10_000)
+    monkeypatch.setattr(sizes, "machine_memory", lambda: 10_000)
     config = {
         "model_type": "llama",
         "vocab_size": 10,

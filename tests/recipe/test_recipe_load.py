@@ -110,6 +110,7 @@ def test_every_key_has_a_line_of_help() -> None:
     names = {
         "Recipe",
         "Model",
+        "Adapter",
         "Mixture",
         "Submixture",
         "Styles",

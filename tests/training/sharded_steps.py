@@ -38,6 +38,8 @@ CASES: dict[str, dict[str, Any]] = {
     "plain-float32": {},
     "all-float64": {"momentum": 0.9, "weight_decay": 0.1, "step_offset": 10, "clip_norm": 1.0},
     "adamw-float32": {"optimizer": "adamw", "weight_decay": 0.1, "clip_norm": 1.0},
+    "plain-bfloat16": {"weights": "bf16", "statistics": "bf16", "momentum": 0.9},
+    "adamw-bfloat16": {"optimizer": "adamw", "weights": "bf16", "statistics": "bf16", "weight_decay": 0.1},
 }
 HALF, STEPS = 25, 50
 

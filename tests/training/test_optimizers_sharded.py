@@ -12,7 +12,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-BOUNDS = {"float32": 1e-6, "float64": 1e-13}
+BOUNDS = {
+    "plain-float32": 1e-6,
+    "all-float64": 1e-13,
+    "adamw-float32": 1e-6,
+    # Sums over ranks differ in their last bit, by which a few elements are rounded to the other neighbour.
+    "plain-bfloat16": 2e-2,
+    # It sums nothing, so one and two ranks round every element alike.
+    "adamw-bfloat16": 0.0,
+}
 Results = dict[str, dict[str, Tensor]]
 
 
@@ -56,7 +64,7 @@ def distance(found: dict[str, Tensor], expected: dict[str, Tensor], prefix: str)
 @pytest.mark.parametrize("case", work.CASES)
 def test_two_ranks_take_the_steps_of_one(case: str, results: Results) -> None:
     one_rank, two_ranks = results[case], results[f"{case}-whole"]
-    bound = BOUNDS[case.split("-")[1]]
+    bound = BOUNDS[case]
     assert distance(two_ranks, one_rank, "half/") <= bound
     assert distance(two_ranks, one_rank, "end/") <= bound
     assert torch.allclose(one_rank["norms"], two_ranks["norms"], rtol=bound, atol=0.0)
@@ -72,14 +80,14 @@ def test_two_ranks_take_the_steps_of_one(case: str, results: Results) -> None:
 
 @pytest.mark.parametrize("case", work.CASES)
 def test_a_checkpoint_of_one_rank_goes_on_on_two(case: str, results: Results) -> None:
-    assert distance(results[f"{case}-resumed"], results[case], "end/") <= BOUNDS[case.split("-")[1]]
+    assert distance(results[f"{case}-resumed"], results[case], "end/") <= BOUNDS[case]
 
 
 @pytest.mark.parametrize("case", work.CASES)
 def test_a_checkpoint_of_two_ranks_goes_on_on_one(case: str, results: Results) -> None:
     assert (
         distance(work.run(case, sharded=False, start=results[f"{case}-whole"]), results[case], "end/")
-        <= BOUNDS[case.split("-")[1]]
+        <= BOUNDS[case]
     )
 
 

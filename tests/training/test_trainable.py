@@ -21,7 +21,7 @@ from openflan.run_folder import Run
 from openflan.training.checkpoints import restore_weights
 from openflan.training.export import export
 from openflan.training.loop import train
-from openflan.training.optimizers import OPTIMIZERS, state_numbers
+from openflan.training.optimizers import OPTIMIZERS, state_bytes
 from openflan.training.prepare import prepare
 from openflan.training.setup import TrainingSetup
 from openflan.training.trainable import TrainableView, freeze
@@ -75,7 +75,7 @@ def test_what_is_frozen_is_neither_trained_nor_saved_and_export_is_complete(
     assert {name.partition("|")[0] for name in kept} == trained
     numbers = sum(value.numel() for name, value in kept.items() if not name.endswith("|step"))
     shape = shape_of_model(setup.model, setup.view.frozen)
-    assert numbers == sum(state_numbers(size, setup.recipe.training) for size in shape.trained_tensors)
+    assert 4 * numbers == sum(state_bytes(size, setup.recipe.training) for size in shape.trained_tensors)
     assert shape.trained_parameters == sum(before[name].numel() for name in trained) < shape.parameters
     export(setup)
     family = AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def finetune_into(recipe: Recipe, run: Run, options: FinetuneOptions, *, label: 
     from openflan.training.finetune import finetune as train
     from openflan.training_evaluation import evaluator
 
+    if options.fit is not None:
+        recipe = _fitted(recipe, options.fit, is_main and bool(label))
     try:
         train(
             recipe,
@@ -64,6 +67,18 @@ def finetune_into(recipe: Recipe, run: Run, options: FinetuneOptions, *, label: 
     finally:
         leave_distributed()
     return run
+
+
+def _fitted(recipe: Recipe, size: str, printed: bool) -> Recipe:
+    """The recipe, changed to fit into a memory; `printed`: standard error says what was chosen and why."""
+    from openflan.training.room import bytes_of, fit
+
+    memory = bytes_of(size)
+    fitted = fit(recipe, memory, int(os.environ.get("WORLD_SIZE", "1")))
+    if printed:
+        for line in fitted.lines(memory):
+            print(f"fit: {line}", file=sys.stderr, flush=True)
+    return fitted.recipe
 
 
 def recipe_from_rows(

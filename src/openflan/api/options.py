@@ -110,12 +110,15 @@ class FinetuneOptions:
     - `restart`: remove the contents of the run folder, except its build, and start again.
     - `allow_changes`: continue from the newest checkpoint although the recipe or the data changed;
       `provenance.json` records the changes.
+    - `fit`: the memory of a device, such as `24GB`: the recipe is changed as little as needed to fit into it
+      by the estimate (smaller micro-batches, layers computed again, weights in bfloat16, an adapter).
     """
 
     build: Path | str | None = None
     strict: bool = False
     restart: bool = False
     allow_changes: bool = False
+    fit: str | None = None
 
 
 def _check_minimum(name: str, value: float | None, minimum: int) -> None:

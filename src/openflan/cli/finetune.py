@@ -58,6 +58,22 @@ def finetune(
             "provenance.json records the changes."
         ),
     ),
+    fit: str | None = typer.Option(
+        None,
+        metavar="MEMORY",
+        help=(
+            "The memory of a device, such as 24GB. By the estimate, and as little as needed, the recipe is "
+            "changed to fit into it: smaller micro-batches, layers computed again, weights in bfloat16, an "
+            "adapter. The choice and its reason are printed."
+        ),
+    ),
+    dtype: str | None = typer.Option(
+        None,
+        help=(
+            "The number format of the exported model: float32, bfloat16 or float16. Default: that of the "
+            "base's files (the key model.export_dtype)."
+        ),
+    ),
 ) -> None:
     """Finetune a model. If you run the same command again, it continues where it stopped.
 
@@ -69,8 +85,11 @@ def finetune(
 
     `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
-    recipe = recipe_of(arguments or [], data, base, wordings, form, columns)
-    options = FinetuneOptions(build=build, strict=strict, restart=restart, allow_changes=allow_changes)
+    exported = [] if dtype is None else [f"model.export_dtype={dtype}"]
+    recipe = recipe_of([*(arguments or []), *exported], data, base, wordings, form, columns)
+    options = FinetuneOptions(
+        build=build, strict=strict, restart=restart, allow_changes=allow_changes, fit=fit
+    )
     finished = finetune_into(recipe, Run(run or Path("runs") / recipe.name), options, label="finetune")
     if os.environ.get("RANK", "0") != "0":
         return

@@ -40,7 +40,7 @@ DEVICES: Mapping[str, Device] = {
 high."""
 
 ASSUMPTIONS = (
-    "weights, gradients and the optimiser's statistics in float32, a copy on every device",
+    "weights, gradients and the optimiser's statistics in the recipe's formats, a copy on every device",
     "activations of one micro-batch with all rows full; logits at targets only, once",
     "attention keeps no score matrix; a dense mask adds `attention_scores`",
     (
@@ -79,7 +79,7 @@ class Shape:
     `feed_forward_kept` counts the tensors of feed-forward size that the backward pass reads: 2 plain, 4
     gated, 7 gated under the tanh form of GELU (T5 v1.1), which PyTorch computes step by step. `tensors` are
     the sizes of all parameters, tied ones once; `trained` those of the parameters that are not frozen (None:
-    all).
+    all). `adapter_outputs` is, summed over the matrices that have an adapter, its rank (0: no adapter).
     """
 
     seq2seq: bool
@@ -94,6 +94,7 @@ class Shape:
     vocabulary: int
     tensors: tuple[tuple[int, ...], ...]
     trained: tuple[tuple[int, ...], ...] | None = None
+    adapter_outputs: int = 0
 
     @property
     def parameters(self) -> int:
@@ -149,9 +150,9 @@ def device_named(name: str) -> Device:
         ) from None
 
 
-def shape_of_model(model: Any, frozen: Container[str] = ()) -> Shape:
+def shape_of_model(model: Any, frozen: Container[str] = (), adapter_outputs: int = 0) -> Shape:
     """The shape of a model, whose parameters may be on torch's meta device. `frozen` are the names of
-    parameters that are not trained."""
+    parameters that are not trained, `adapter_outputs` as in `Shape`."""
     config = model.config
     seq2seq = bool(config.is_encoder_decoder)
     heads = int(_first(config, "num_attention_heads", "decoder_attention_heads", "num_heads", default=1))
@@ -179,6 +180,7 @@ def shape_of_model(model: Any, frozen: Container[str] = ()) -> Shape:
         vocabulary=int(vocabulary),
         tensors=tuple(tuple(parameter.shape) for parameter in model.parameters()),
         trained=tuple(tuple(value.shape) for name, value in model.named_parameters() if name not in frozen),
+        adapter_outputs=adapter_outputs,
     )
 
 
@@ -189,54 +191,62 @@ def memory(
     inputs: int,
     targets: int,
     precision: str,
-    optimizer_numbers: int,
+    optimizer_bytes: int,
+    weights: str = "float32",
     recomputed: bool = False,
 ) -> Memory:
     """Bytes for a micro-batch of `rows` full sequences of `inputs` and `targets` tokens.
 
-    `optimizer_numbers` is how many float32 numbers the optimiser keeps. bf16 is autocast: weights and the
-    residual stream stay float32, a bfloat16 copy of every matrix lives as long as its forward and backward.
-    `recomputed` (activation checkpointing): only what goes into each layer is kept, and all of one layer at a
-    time. Logits are those of every target place, once, in float32.
+    `optimizer_bytes` is what the optimiser keeps. `precision` bf16 is autocast: weights and the residual
+    stream stay float32, a bfloat16 copy of every matrix lives as long as its forward and backward. With
+    `weights` bf16 there are no copies, the residual stream is bfloat16, and weights and gradients have 2
+    bytes; those of an adapter have 4. `recomputed` (activation checkpointing): only what goes into each layer
+    is kept, and all of one layer at a time. Logits are those of every target place, once, in float32.
     """
     size = 2 if precision == "bf16" else 4
-    copies = (
-        2 * sum(math.prod(tensor) for tensor in shape.tensors if len(tensor) > 1)
-        if precision == "bf16"
-        else 0
-    )
+    held = 2 if weights == "bf16" else 4
+    held_trained = 4 if shape.adapter_outputs else held
+    frozen = shape.parameters - shape.trained_parameters
+    matrices = shape.tensors if held == 4 else shape.trained_tensors if shape.adapter_outputs else ()
+    copies = 2 * sum(math.prod(tensor) for tensor in matrices if len(tensor) > 1) if size == 2 else 0
     own, other = rows * inputs, rows * targets
     if shape.seq2seq:
         # Keys and values of the encoder's output are made by every decoder layer.
-        encoder = own * _block(shape, size)
-        decoder = other * (_block(shape, size) + _cross(shape, size)) + own * 2 * shape.key_values * size
+        encoder = own * _block(shape, size, held)
+        decoder = (
+            other * (_block(shape, size, held) + _cross(shape, size, held))
+            + own * 2 * shape.key_values * size
+        )
         kept = shape.encoder_layers * encoder + shape.layers * decoder
         entering, layer = shape.encoder_layers * own + shape.layers * other, max(encoder, decoder)
         scores = shape.encoder_layers * inputs**2 + shape.layers * (targets**2 + targets * inputs)
+        through_adapters = (own + other) // 2
     else:
-        layer = (own + other) * _block(shape, size)
+        layer = (own + other) * _block(shape, size, held)
         kept, entering = shape.layers * layer, shape.layers * (own + other)
         scores = shape.layers * (inputs + targets) ** 2
+        through_adapters = own + other
+    kept += size * shape.adapter_outputs * through_adapters
     return Memory(
-        weights=4 * shape.parameters + copies,
-        gradients=4 * shape.trained_parameters,
-        optimizer=4 * optimizer_numbers,
-        activations=4 * shape.width * entering + layer if recomputed else kept,
+        weights=held * frozen + held_trained * shape.trained_parameters + copies,
+        gradients=held_trained * shape.trained_parameters,
+        optimizer=optimizer_bytes,
+        activations=held * shape.width * entering + layer if recomputed else kept,
         logits=4 * other * shape.vocabulary,
         attention_scores=rows * shape.heads * scores * size,
     )
 
 
-def _block(shape: Shape, size: int) -> int:
+def _block(shape: Shape, size: int, held: int) -> int:
     """Bytes that self-attention and feed-forward of one layer keep of a token for the backward pass.
 
-    Each of the two keeps its normalisation's input and output in float32 and the output again as the matrices
-    read it (2 x (8 + size) d); attention keeps queries, keys, values and its result, as read by the output
-    matrix (3 a + 2 k); the feed-forward keeps what goes into and comes out of its activation, where gated
-    also the gate and the product (`feed_forward_kept` f).
+    Each of the two keeps its normalisation's input in float32, its output as the residual stream holds it
+    (`held`), and the output again as the matrices read it (2 x (4 + held + size) d); attention keeps queries,
+    keys, values and its result, as read by the output matrix (3 a + 2 k); the feed-forward keeps what goes
+    into and comes out of its activation, where gated also the gate and the product (`feed_forward_kept` f).
     """
     attention = (3 * shape.attention + 2 * shape.key_values) * size
-    return 2 * _norm(shape, size) + attention + shape.feed_forward_kept * shape.feed_forward * size
+    return 2 * _norm(shape, size, held) + attention + shape.feed_forward_kept * shape.feed_forward * size
 
 
 def _kept(names: Iterable[str], activation: str) -> int:
@@ -244,13 +254,13 @@ def _kept(names: Iterable[str], activation: str) -> int:
     return (7 if activation == "gelu_new" else 4) if gated else 2
 
 
-def _cross(shape: Shape, size: int) -> int:
+def _cross(shape: Shape, size: int, held: int) -> int:
     """Bytes that attention to the encoder keeps of a target token, without keys and values."""
-    return _norm(shape, size) + 3 * shape.attention * size
+    return _norm(shape, size, held) + 3 * shape.attention * size
 
 
-def _norm(shape: Shape, size: int) -> int:
-    return shape.width * (8 + size)
+def _norm(shape: Shape, size: int, held: int) -> int:
+    return shape.width * (4 + held + size)
 
 
 def _first(config: Any, *names: str, default: Any = None) -> Any:

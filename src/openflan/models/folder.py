@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.embedded import EMBEDDED, bundled_models
-from openflan.errors import InputError, did_you_mean
+from openflan.errors import InputError, OpenflanError, did_you_mean
+from openflan.models.adapter_folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    adapter_settings,
+    base_name,
+    is_adapter,
+)
 from openflan.models.hub import HUB_ID, fetch_from_hub, path_exists
 from openflan.models.json_file import json_object, one_line
 from openflan.packing.special_tokens import Layout
@@ -51,6 +58,8 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
         _refuse_strangers(folder)
     else:
         folder = fetch_from_hub(str(name))
+    if is_adapter(folder):
+        return _adapter_folder(folder)
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
@@ -71,6 +80,45 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
         raise InputError(
             f"{folder}: not a Hugging Face model folder: no {', no '.join(missing)} (it {contents(folder)})"
         )
+    return folder
+
+
+def base_folder(folder: Path) -> Path:
+    """The folder of an adapter's base. Raises InputError if the adapter names none, one that is not there, or
+    another adapter."""
+    name = base_name(folder)
+    try:
+        base = bundled_model_folder(name) or Path(name)
+        base = base if path_exists(base) else fetch_from_hub(name)
+        if not is_adapter(base):
+            return model_folder(base, tokenizer=False)
+    except OpenflanError as error:
+        raise InputError(
+            f"{folder}: an adapter without its base: {error}. Put the base back, or write its place as "
+            f"`base_model_name_or_path` into {ADAPTER_CONFIG}"
+        ) from None
+    raise InputError(
+        f"{folder}: its base {one_line(ValueError(name))} is an adapter too; merge that one first (the "
+        "`model/` of its run)"
+    )
+
+
+def described_in(folder: Path) -> Path:
+    """The folder with a model's config.json: the model's own, or the base of an adapter that has none."""
+    if is_adapter(folder) and not (folder / "config.json").is_file():
+        return base_folder(folder)
+    return folder
+
+
+def _adapter_folder(folder: Path) -> Path:
+    """The folder itself, when the adapter in it is complete and its base is there."""
+    adapter_settings(folder)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise InputError(
+            f"{folder}: an adapter without {ADAPTER_WEIGHTS} (it {contents(folder)}); export or fetch "
+            "it again"
+        )
+    base_folder(folder)
     return folder
 
 
@@ -105,8 +153,11 @@ def weight_files(folder: Path) -> list[Path]:
     """The files of a folder's weights, as transformers reads them: model.safetensors, else those that its
     index lists; others where there is neither.
 
-    Raises InputError for an index that is none, or that names files which are not there or lie elsewhere.
+    Of an adapter its own file and those of its base. Raises InputError for an index that is none, or that
+    names files which are not there or lie elsewhere.
     """
+    if is_adapter(folder):
+        return [folder / ADAPTER_WEIGHTS, *weight_files(base_folder(folder))]
     if (folder / _WHOLE).is_file():
         return [folder / _WHOLE]
     if not (folder / _INDEX).is_file():
@@ -146,6 +197,11 @@ def _refuse_strangers(folder: Path) -> None:
             f"{folder}: holds {_WHOLE} and also {_INDEX}, which names other files: two models; remove "
             "the one that does not belong there"
         )
+    if is_adapter(folder) and ((folder / _WHOLE).is_file() or (folder / _INDEX).is_file()):
+        raise InputError(
+            f"{folder}: holds a model and also {ADAPTER_CONFIG}: two models; remove the one that does not "
+            "belong there"
+        )
     listed = json_object(folder / STATE).get("sha256")
     if isinstance(listed, dict) and (strangers := unlisted(folder, listed)):
         raise InputError(
@@ -177,6 +233,7 @@ def separator_of(folder: Path) -> Separator:
 def layout_of(folder: Path) -> Layout | None:
     """The layout that a causal model was finetuned with: `openflan_layout` of generation_config.json, else
     of config.json; None where both lack it."""
+    folder = _generating_in(folder)
     for name in ("generation_config.json", "config.json"):
         layout = json_object(folder / name).get("openflan_layout")
         if layout is None:
@@ -206,13 +263,20 @@ def added_tokens_of(folder: Path) -> AddedTokens:
 def attention_of(folder: Path) -> Attention:
     """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where the
     key is absent. Raises InputError for another value."""
-    path = folder / "generation_config.json"
+    path = _generating_in(folder) / "generation_config.json"
     attention = json_object(path).get("openflan_attention", "causal")
     if attention not in get_args(Attention):
         raise InputError(
             f"{path}: `openflan_attention` is {attention!r}; expected one of {', '.join(get_args(Attention))}"
         )
     return cast(Attention, attention)
+
+
+def _generating_in(folder: Path) -> Path:
+    """The folder whose settings of generation hold: those of an adapter without any are its base's."""
+    if is_adapter(folder) and not (folder / "generation_config.json").is_file():
+        return base_folder(folder)
+    return folder
 
 
 def check_model_name(name: str) -> None:

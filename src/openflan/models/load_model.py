@@ -17,11 +17,14 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from openflan.errors import InputError, did_you_mean
+from openflan.models.adapter_folder import is_adapter
 from openflan.models.experts import set_experts
 from openflan.models.folder import (
     attention_of,
+    base_folder,
     bundled_model_folder,
     contents,
+    described_in,
     has_tokenizer,
     model_folder,
     weight_files,
@@ -35,6 +38,7 @@ from openflan.models.read_model import (
     configuration_of,
     guarded,
     read_configuration,
+    read_generation_settings,
     read_tokenizer,
     read_weights,
 )
@@ -59,6 +63,8 @@ def tokenizer_of(name: str) -> Any:
     folder = bundled_model_folder(name) or Path(name)
     if not path_exists(folder):
         folder = fetch_from_hub(name)
+    if is_adapter(folder) and not has_tokenizer(folder):
+        folder = base_folder(folder)
     if not has_tokenizer(folder):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
         raise InputError(
@@ -83,12 +89,15 @@ def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
 
 
 def load_pretrained(name: str) -> Any:
-    """A model by hub id or folder, in float32.
+    """A model by hub id or folder, in float32; of the folder of an adapter its base with the adapter merged.
 
     Raises InputError if its files are damaged, need code of their own, or lack a part of what its
     configuration describes; warns of weights without a place.
     """
-    name = str(model_folder(name, tokenizer=False))
+    folder = model_folder(name, tokenizer=False)
+    if is_adapter(folder):
+        return _merged(folder)
+    name = str(folder)
     config = read_configuration(name)
     # transformers fills in at random what is missing, and says so in a log only.
     model, report = read_weights(name, config, torch.float32)
@@ -106,6 +115,23 @@ def load_pretrained(name: str) -> Any:
     if not config.is_encoder_decoder:
         # transformers forgets keys of generation_config.json that it does not know.
         state_attention(model, attention_of(Path(name)))
+    return model
+
+
+def _merged(folder: Path) -> Any:
+    """The base of an adapter folder with the adapter merged, and the folder's own settings of generation."""
+    # peft is imported for adapters only.
+    from openflan.models.adapter import add_stored_adapter, merge_adapter
+
+    model = load_pretrained(str(base_folder(folder)))
+    add_stored_adapter(model, folder)
+    merge_adapter(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = read_generation_settings(folder)
+    if not is_seq2seq(model):
+        state_attention(model, attention_of(folder))
     return model
 
 
@@ -155,7 +181,12 @@ def random_init(section: Model) -> Model:
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     config = settings_by_key | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
     return section.model_copy(
-        update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base}
+        update={
+            "base": None,
+            "adapter": None,
+            "config": config,
+            "tokenizer": section.tokenizer or section.base,
+        }
     )
 
 
@@ -240,7 +271,7 @@ def pad_id(model: Any, tokenizer: Any) -> int:
 
 def _config(section: Model) -> Any:
     if section.config is None:
-        return read_configuration(model_folder(str(section.base), tokenizer=False))
+        return read_configuration(described_in(model_folder(str(section.base), tokenizer=False)))
     settings = dict(section.config)
     kind = settings.pop("model_type")
     check_counts(settings, "model.config")

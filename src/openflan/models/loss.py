@@ -91,6 +91,8 @@ class _HeadLosses(torch.autograd.Function):
             # Factors of tokens are applied to the narrower matrix.
             factor = gradient[:, None].to(hidden.dtype)
             d_hidden.append(d_logits @ weight_VM * factor)
+            if not ctx.needs_input_grad[1]:
+                continue
             scaled = hidden * factor
             d_weight = d_logits.T @ scaled if d_weight is None else torch.addmm(d_weight, d_logits.T, scaled)
         return torch.cat(d_hidden), d_weight, None, None, None

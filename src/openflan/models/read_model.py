@@ -42,7 +42,7 @@ def read_configuration(folder: str | Path) -> Any:
     from transformers import AutoConfig
 
     folder = Path(folder)
-    content = _checked_files(folder)
+    content = _checked_files(folder)["config.json"]
     if not isinstance(content.get("model_type", ""), str):
         raise InputError(
             f"{folder / 'config.json'}: `model_type` is a {type(content['model_type']).__name__}, "
@@ -59,13 +59,21 @@ def read_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(folder)
-    content = _checked_files(folder)
+    content = _checked_files(folder)["config.json"]
     if content:
         check_counts(content, str(folder / "config.json"))
     tokenizer = guarded(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(str(folder), **_NO_CODE))
     # Settings of wrong types show only when a text is tokenised.
     guarded(folder, "tokenizer", lambda: _try_tokenizer(tokenizer))
     return tokenizer
+
+
+def read_generation_settings(folder: str | Path) -> Any:
+    """The settings of generation in a folder. Raises InputError for a file that cannot be read."""
+    from transformers import GenerationConfig
+
+    content = _checked_files(Path(folder))["generation_config.json"]
+    return guarded(folder, "settings of generation", lambda: GenerationConfig.from_dict(content))
 
 
 def read_weights(folder: str | Path, config: Any, dtype: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -169,8 +177,9 @@ def refuse_encoder(config: Any, folder: Path) -> None:
         )
 
 
-def _checked_files(folder: Path) -> dict[str, Any]:
-    """The content of config.json, after checks of all files that transformers is about to read."""
+def _checked_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """The content of the folder's JSON files by name, after checks of all files that transformers is about to
+    read."""
     content = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
     tokens = content["tokenizer_config.json"]
     template = tokens.get("chat_template")
@@ -195,7 +204,7 @@ def _checked_files(folder: Path) -> dict[str, Any]:
             f"{folder / 'config.json'}: `transformers_weights` names other weights, which are not read; "
             "leave it out"
         )
-    return content["config.json"]
+    return content
 
 
 def _refuse_code(folder: Path, name: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:

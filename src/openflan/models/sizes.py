@@ -9,8 +9,10 @@ compared with what the weights hold, or with this machine's memory.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _LAYERS = re.compile(
 )
 _COUNTS = re.compile(r"num_\w+|n_\w+|\w*(layers|experts|heads|blocks|groups)")
 _SLACK = 1_000_000
+_DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
 
 def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = None) -> None:
@@ -53,7 +56,21 @@ def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = No
 def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor in safetensors files, from their headers. Raises InputError for a damaged
     header."""
-    shapes: dict[str, tuple[int, ...]] = {}
+    return {name: shape for name, (_, shape) in _stored(files).items()}
+
+
+def stored_dtype(files: list[Path]) -> str | None:
+    """The number format of most numbers in safetensors files, as torch names it (`bfloat16`); None if it is
+    another than float32, bfloat16 or float16. Raises InputError for a damaged header."""
+    numbers: Counter[str] = Counter()
+    for kind, shape in _stored(files).values():
+        numbers[kind] += math.prod(shape)
+    return _DTYPES.get(numbers.most_common(1)[0][0]) if numbers else None
+
+
+def _stored(files: list[Path]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Number format and shape of each tensor in safetensors files."""
+    tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
     for path in files:
         try:
             with path.open("rb") as file:
@@ -61,8 +78,8 @@ def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
                 if not 2 <= length <= min(_MAX_HEADER, path.stat().st_size - 8):
                     raise ValueError("its header does not fit into it")
                 header = json.loads(file.read(length))
-            shapes |= {
-                str(name): tuple(int(size) for size in entry["shape"])
+            tensors |= {
+                str(name): (str(entry["dtype"]), tuple(int(size) for size in entry["shape"]))
                 for name, entry in header.items()
                 if name != "__metadata__"
             }
@@ -71,7 +88,7 @@ def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
                 f"{path}: no safetensors file, or a damaged one ({one_line(error)}); fetch or export the "
                 "model again"
             ) from None
-    return shapes
+    return tensors
 
 
 def check_against_weights(empty: Any, stored: int, where: str) -> None:
@@ -89,7 +106,7 @@ def check_against_weights(empty: Any, stored: int, where: str) -> None:
 def check_memory(empty: Any, where: str) -> None:
     """Raises SetupError for a model (on the meta device) whose float32 weights do not fit into this machine's
     memory."""
-    needed, there = 4 * sum(value.numel() for value in empty.parameters()), _memory()
+    needed, there = 4 * sum(value.numel() for value in empty.parameters()), machine_memory()
     if there is not None and needed > there:
         raise SetupError(
             f"{where}: a model of {needed / 2**30:,.0f} GiB in float32, and this machine has "
@@ -107,7 +124,8 @@ def _numbers(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
                 yield str(key), value
 
 
-def _memory() -> int | None:
+def machine_memory() -> int | None:
+    """This machine's memory in bytes; None where the system does not tell."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

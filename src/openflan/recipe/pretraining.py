@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from openflan.embedded import EMBEDDED
 from openflan.recipe.effects import NONE, OPTIMISATION, PLAN
+from openflan.recipe.model_section import WithAdapter
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 from openflan.recipe.section import AsList
 
@@ -166,7 +167,7 @@ class Validation(Section):
     )
 
 
-class PretrainRecipe(Section):
+class PretrainRecipe(WithAdapter):
     """A run of continued pretraining."""
 
     name: str = Field(

@@ -17,12 +17,13 @@ from openflan.recipe.mixture_section import (
     Submixture,
     WordingsName,
 )
-from openflan.recipe.model_section import Model
+from openflan.recipe.model_section import Adapter, Model, WithAdapter
 from openflan.recipe.section import LARGEST, Section, Share
 from openflan.recipe.training_section import Checkpoints, Packing, Training
 
 __all__ = [
     "LARGEST",
+    "Adapter",
     "BenchmarkName",
     "Checkpoints",
     "Evaluation",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-class Recipe(Section):
+class Recipe(WithAdapter):
     """A finetuning run."""
 
     name: str = Field(

@@ -5,7 +5,7 @@ Section and table numbers refer to Chung et al. 2022.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -176,7 +176,27 @@ class Training(Section):
     precision: Literal["float32", "bf16"] = Field(
         "float32",
         json_schema_extra=OPTIMISATION,
-        description="The number format of the forward and backward pass. Weights stay in float32.",
+        description=(
+            "The number format of the forward and backward pass. Absent: float32, or bf16 where "
+            "`weights` is bf16."
+        ),
+    )
+    weights: Literal["float32", "bf16"] = Field(
+        "float32",
+        json_schema_extra=WEIGHTS,
+        description=(
+            "The number format of weights and gradients between steps. bf16 takes half the memory; updated "
+            "weights are then rounded stochastically, so that small updates are kept on average. With "
+            "`model.adapter` the base's weights have this format, and the adapter is float32."
+        ),
+    )
+    statistics: Literal["float32", "bf16"] = Field(
+        "float32",
+        json_schema_extra=WEIGHTS,
+        description=(
+            "The number format of the optimizer's statistics that have the size of a weight: all of adamw, "
+            "and adafactor's momentum. bf16, rounded stochastically, is for `weights: bf16`."
+        ),
     )
     step_offset: int = Field(
         0,
@@ -201,8 +221,21 @@ class Training(Section):
         description=("With `fullgraph`, torch.compile compiles the whole model, without any graph break."),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _precision_of_weights(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("weights") == "bf16":
+            return {"precision": "bf16"} | values
+        return values
+
     @model_validator(mode="after")
     def _consistent(self) -> Training:
+        if self.weights == "bf16" and self.precision != "bf16":
+            raise ValueError(
+                "`weights: bf16` computes in bf16 too, but `precision` is float32; leave `precision` out"
+            )
+        if self.statistics == "bf16" and self.weights != "bf16":
+            raise ValueError("`statistics: bf16` belongs to `weights: bf16`; set that too, or leave it out")
         if self.warmup_steps > self.steps:
             raise ValueError(
                 f"`warmup_steps` is {self.warmup_steps:,}, `steps` {self.steps:,}: the warm-up would "

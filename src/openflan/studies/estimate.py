@@ -15,14 +15,15 @@ from typing import Any
 
 from openflan.embedded import EMBEDDED
 from openflan.errors import OpenflanError
-from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
+from openflan.models.adapter import shape_with_adapter
+from openflan.models.estimate import Hardware, Shape
 from openflan.models.folder import bundled_model_folder
 from openflan.recipe.presets import PARAMETERS
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.studies.cells import Cell
 from openflan.training.flops import device_hours, recipe_flops, step_tokens
-from openflan.training.optimizers import state_numbers
+from openflan.training.memory_of_recipe import memory_of_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,11 @@ def _planned(cell: Cell, hardware: Hardware) -> Planned:
         else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu)
     )
     tokens = sum(recipe.training.steps * step_tokens(recipe) for recipe in recipes)
-    needed = None if shape is None else max(_memory(recipe, shape, hardware.devices) for recipe in recipes)
+    needed = (
+        None
+        if shape is None
+        else max(memory_of_recipe(recipe, shape, hardware.devices).total for recipe in recipes)
+    )
     return Planned(
         cell.label, cell.seed, cell.steps, tokens, parameters, flops, seconds, needed, cell.missing
     )
@@ -83,23 +88,9 @@ def _shape(recipe: Recipe) -> Shape | None:
     try:
         if base is not None and not ((bundled_model_folder(base) or Path(base)) / "config.json").is_file():
             return None
-        return shape_of_model(empty_model(recipe.model))
+        return shape_with_adapter(recipe.model, empty_model(recipe.model))
     except OpenflanError:
         return None
-
-
-def _memory(recipe: AnyRecipe, shape: Shape, devices: int) -> int:
-    settings, packing = recipe.training, recipe.packing
-    share = -(-settings.batch_size // devices)
-    return memory(
-        shape,
-        rows=min(share, settings.micro_batch_size or share),
-        inputs=packing.inputs,
-        targets=packing.targets,
-        precision=settings.precision,
-        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.tensors),
-        recomputed=settings.activation_checkpointing == "full",
-    ).total
 
 
 def _paper_name(base: str | None) -> str:

@@ -10,14 +10,15 @@ A step reads each gradient three times, in pieces that stay in the processor's c
 of a factored parameter's size; the price is code that is longer than the formulas. Arithmetic and statistics
 are float32, for float64 parameters float64. On shards, two flat all-reduces a step add up what concerns all
 rows. Factored statistics are then the same full tensors on every rank; statistics of a parameter's own shape
-(unfactored ones, momentum) are sharded as it is.
+(unfactored ones, momentum) are sharded as it is. Parameters and gradients in bfloat16 are widened piece by
+piece, and updated parameters rounded once: with a seed stochastically (`training.rounding`), else to nearest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any, overload
 
@@ -26,10 +27,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
+from openflan.training.adafactor_statistics import prepare_statistics, two_largest_dims
+from openflan.training.rounding import rounding_key, store
 from openflan.training.shards import LocalShard, local_shard, square_sums
-
-FACTORED_FROM = 128
-"""Least size of both dimensions for factored statistics (T5X: min_dim_size_to_factor)."""
 
 DECAY_EXPONENT = 0.8
 EPSILON_SQUARED_GRADIENT = 1e-30
@@ -50,6 +50,9 @@ class Adafactor(Optimizer):
     `weight_decay`: a step multiplies every parameter by 1 - lr * weight_decay, then subtracts the update.
     This is T5X's weight_decay_rate with a weight_decay_rate_lr_exponent of 1 (t5x/adafactor.py,
     apply_param_gradient); PaLM's lr^2, its exponent of 2, is weight_decay = lr.
+
+    `seed`: parameters in bfloat16, which then need names, are rounded stochastically. `statistics`: the
+    number format of statistics of a parameter's own shape where it is bfloat16; all others are float32.
     """
 
     def __init__(
@@ -60,9 +63,19 @@ class Adafactor(Optimizer):
         step_offset: int = 0,
         momentum: float | None = None,
         weight_decay: float = 0.0,
+        seed: int | None = None,
+        statistics: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
-            params, {"lr": lr, "step_offset": step_offset, "momentum": momentum, "weight_decay": weight_decay}
+            params,
+            {
+                "lr": lr,
+                "step_offset": step_offset,
+                "momentum": momentum,
+                "weight_decay": weight_decay,
+                "seed": seed,
+                "statistics": statistics,
+            },
         )
 
     @overload
@@ -79,41 +92,57 @@ class Adafactor(Optimizer):
                 loss = closure()
         on_all_ranks: dict[tuple[Any, ...], list[_Item]] = {}
         for group in self.param_groups:
-            for parameter in group["params"]:
+            names = group.get("param_names") or [""] * len(group["params"])
+            for name, parameter in zip(names, group["params"], strict=True):
                 if parameter.grad is not None:
-                    item = self._item(parameter, parameter.grad, group)
-                    on_all_ranks.setdefault(
-                        (item.shard.group, item.gradient.device, item.gradient.dtype), []
-                    ).append(item)
+                    item = self._item(name, parameter, parameter.grad, group)
+                    on_all_ranks.setdefault((item.shard.group, item.gradient.device, item.dtype), []).append(
+                        item
+                    )
         for (ranks, _, _), items in on_all_ranks.items():
             _update(items, ranks)
         return loss
 
-    def _item(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> _Item:
+    def _item(self, name: str, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> _Item:
         state = self.state[parameter]
         shard = local_shard(parameter)
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         if not state:
-            _prepare(state, parameter, dtype, shard.local.device, group["momentum"])
+            own_dtype = group["statistics"] if parameter.dtype == torch.bfloat16 else dtype
+            prepare_statistics(state, parameter, dtype, own_dtype, shard.local.device, group["momentum"])
         state["step"] += 1
         new = float(state["step"].item() + group["step_offset"]) ** -DECAY_EXPONENT
-        return _Item(shard, local_shard(gradient).local.to(dtype), state, new, group)
+        return _Item(name, shard, local_shard(gradient).local, state, new, group, dtype)
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A parameter in a step: this rank's shard, its gradient (of the shard's shape), statistics, the weight
-    of new squares, settings."""
+    """A parameter in a step: its name, this rank's shard, its gradient (of the shard's shape), statistics,
+    the weight of new squares, settings, the dtype of the arithmetic."""
 
+    name: str
     shard: LocalShard
     gradient: Tensor
     state: dict[str, Any]
     new: float
     group: dict[str, Any]
+    dtype: torch.dtype
 
     def own(self, kind: str) -> Tensor | None:
         """This rank's shard of a statistic that has the parameter's shape; None if none is kept."""
         return local_shard(self.state[kind]).local if kind in self.state else None
+
+    def store(self, target: Tensor, values: Tensor, kind: str) -> None:
+        """Writes new values into a piece of this rank's shard of the weight or a statistic."""
+        if self.group["seed"] is None:
+            if target.data_ptr() != values.data_ptr():
+                target.copy_(values)
+            return
+        whole = self.shard.local if kind == "weight" else self.own(kind)
+        within = target.storage_offset() - (target if whole is None else whole).storage_offset()
+        first = int(self.shard.first * math.prod(self.shard.shape[1:]) + within)
+        key = rounding_key(self.group["seed"], int(self.state["step"]), self.name, kind)
+        store(target, values, key, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,39 +163,6 @@ class _Piece:
     along_columns: Tensor
 
 
-def _prepare(
-    state: dict[str, Any], parameter: Tensor, dtype: torch.dtype, device: torch.device, momentum: float | None
-) -> None:
-    state["step"] = torch.zeros((), dtype=torch.int64)
-    for kind, shape in statistics_shapes(parameter.shape, momentum).items():
-        own = shape == parameter.shape
-        state[kind] = (
-            torch.zeros_like(parameter, dtype=dtype)
-            if own
-            else torch.zeros(shape, dtype=dtype, device=device)
-        )
-
-
-def statistics_shapes(shape: tuple[int, ...], momentum: float | None) -> dict[str, tuple[int, ...]]:
-    """What is kept of a parameter of this (whole) shape, beside `step`: `row` and `column`, or `full`;
-    `momentum` if it is set."""
-    if len(shape) >= 2 and sorted(shape)[-2] >= FACTORED_FROM:
-        kept = {
-            kind: (*shape[:lost], *shape[lost + 1 :])
-            for kind, lost in zip(("row", "column"), _two_largest_dims(shape), strict=True)
-        }
-    else:
-        kept = {"full": tuple(shape)}
-    return kept if momentum is None else kept | {"momentum": tuple(shape)}
-
-
-@lru_cache(maxsize=4096)
-def _two_largest_dims(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The dimensions that `row` and `column` are means over: the largest, the second largest."""
-    small, large = sorted(range(len(shape)), key=lambda dim: shape[dim])[-2:]
-    return large, small
-
-
 def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     """One update of parameters that lie on the same ranks and device."""
     factored, whole = (
@@ -174,14 +170,14 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
         [item for item in items if "row" not in item.state],
     )
     items = factored + whole
-    count, like = len(items), items[0].gradient
+    count, like = len(items), items[0].gradient.new_empty(0, dtype=items[0].dtype)
 
     # First sums: squared parameters, a number each, and the means of squared gradients over columns and over
     # rows.
     statistics = [item.state[kind] for item in factored for kind in ("row", "column")]
     lengths = [statistic.numel() for statistic in statistics]
     flat = like.new_zeros(count + sum(lengths))
-    flat[:count] = square_sums([item.shard.local.to(like.dtype) for item in items])
+    flat[:count] = square_sums([item.shard.local for item in items])
     means = [
         run.view(statistic.shape)
         for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)
@@ -226,14 +222,14 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
 
     each = scales.unbind()
     for piece in pieces:
-        _apply(piece, each[piece.item], token_budget, factored[piece.item].group)
+        _apply(piece, each[piece.item], token_budget, factored[piece.item])
     for item, update, scale in zip(whole, updates, each[len(factored) :], strict=True):
-        _subtract(item.shard.local, update.mul_(scale), item.own("momentum"), item.group)
+        _subtract(item, item.shard.local, update.mul_(scale), item.own("momentum"))
 
 
 def _mean_of_row(item: _Item) -> Tensor:
     """The mean of the statistic `row` over the side it is along; a stack of matrices has one each."""
-    large, small = _two_largest_dims(item.shard.shape)
+    large, small = two_largest_dims(item.shard.shape)
     mean: Tensor = item.state["row"].mean(dim=small - (small > large), keepdim=True)
     return mean
 
@@ -242,23 +238,26 @@ def _unfactored_updates(items: list[_Item]) -> list[Tensor]:
     """gradient / sqrt(second moment), which is moved before. Most are short, hence all in one call."""
     if not items:
         return []
-    gradients, moments = (
-        [item.gradient for item in items],
+    gradients, kept = (
+        [item.gradient.to(item.dtype) for item in items],
         [local_shard(item.state["full"]).local for item in items],
     )
+    moments = [moment.to(item.dtype) for moment, item in zip(kept, items, strict=True)]
     updates = list(torch._foreach_mul(gradients, gradients))
     torch._foreach_add_(updates, EPSILON_SQUARED_GRADIENT)
     torch._foreach_lerp_(moments, updates, [item.new for item in items])
     torch._foreach_copy_(updates, moments)
     torch._foreach_rsqrt_(updates)
     torch._foreach_mul_(updates, gradients)
+    for item, target, moment in zip(items, kept, moments, strict=True):
+        item.store(target, moment, "full")
     return updates
 
 
 def _pieces(number: int, item: _Item, row: Tensor, column: Tensor) -> Iterator[_Piece]:
     """The pieces of a factored parameter; `row` and `column` have the shapes of its statistics."""
     shape, local = item.shard.shape, item.shard.local
-    large, small = _two_largest_dims(shape)
+    large, small = two_largest_dims(shape)
     first, second = min(large, small), max(large, small)
     along_rows, along_columns = (row, column) if large == second else (column, row)
     along_rows = along_rows.narrow(0, item.shard.first, local.shape[0])
@@ -283,39 +282,47 @@ def _add_means(piece: _Piece, token_budget: Tensor, ones: Tensor) -> None:
     """Adds the means of the squared gradient over columns, and this piece's share of those over rows, to the
     vectors."""
     rows, columns = piece.gradient.shape
-    squares = token_budget[: rows * columns].view(rows, columns)
-    torch.mul(piece.gradient, piece.gradient, out=squares)
+    squares = _squares(piece, token_budget)
     piece.along_rows.addmv_(squares, ones[:columns], alpha=1.0 / columns)
     piece.along_columns.addmv_(squares.t(), ones[:rows], alpha=1.0 / piece.all_rows)
 
 
 def _squared_update(piece: _Piece, token_budget: Tensor) -> Tensor:
     """The sum of (gradient * root * root)^2."""
-    squares = token_budget[: piece.gradient.numel()].view(piece.gradient.shape)
-    torch.mul(piece.gradient, piece.gradient, out=squares)
+    squares = _squares(piece, token_budget)
     # One factor at a time: where there is no gradient, the product of the roots may be too large for float32.
     return torch.dot(torch.mv(squares, piece.along_columns.square()).mul_(piece.along_rows), piece.along_rows)
 
 
-def _apply(piece: _Piece, scale: Tensor, token_budget: Tensor, group: dict[str, Any]) -> None:
+def _squares(piece: _Piece, token_budget: Tensor) -> Tensor:
+    """The squared gradient, in the memory of `token_budget`."""
+    squares = token_budget[: piece.gradient.numel()].view(piece.gradient.shape)
+    if piece.gradient.dtype == squares.dtype:
+        return torch.mul(piece.gradient, piece.gradient, out=squares)
+    # A product of two bfloat16 tensors would be computed in bfloat16.
+    return squares.copy_(piece.gradient).square_()
+
+
+def _apply(piece: _Piece, scale: Tensor, token_budget: Tensor, item: _Item) -> None:
     """Takes scale * gradient * root * root from the values."""
     update = token_budget[: piece.gradient.numel()].view(piece.gradient.shape)
     torch.mul(piece.gradient, piece.along_columns, out=update)
     root = (piece.along_rows * scale).unsqueeze(-1)
-    if piece.momentum is None and not group["weight_decay"] and piece.values.dtype == update.dtype:
+    if piece.momentum is None and not item.group["weight_decay"] and piece.values.dtype == update.dtype:
         piece.values.addcmul_(update, root, value=-1.0)
     else:
-        _subtract(piece.values, update.mul_(root), piece.momentum, group)
+        _subtract(item, piece.values, update.mul_(root), piece.momentum)
 
 
-def _subtract(values: Tensor, update: Tensor, momentum: Tensor | None, group: dict[str, Any]) -> None:
+def _subtract(item: _Item, values: Tensor, update: Tensor, momentum: Tensor | None) -> None:
+    group = item.group
     if momentum is not None:
-        update = momentum.lerp_(update, 1.0 - group["momentum"])
-    exact = values.to(
-        update.dtype
-    )  # the same tensor, unless parameters are stored in fewer bits than the arithmetic has
+        average = momentum.to(update.dtype).lerp_(update, 1.0 - group["momentum"])
+        update.copy_(average)
+        item.store(momentum, average, "momentum")
+    # The same tensor, unless parameters are stored in fewer bits than the arithmetic has.
+    exact = values.to(update.dtype)
     if group["weight_decay"]:
         exact.mul_(1.0 - group["lr"] * group["weight_decay"])
     exact.sub_(update)
-    if exact is not values:
-        values.copy_(exact)
+    item.store(values, exact, "weight")

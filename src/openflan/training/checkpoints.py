@@ -2,7 +2,8 @@
 
 A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimizer's statistics,
 the position in training and the index of the packed sequences. If part of the model is frozen, it holds only
-the trained parameters, in files of another name, so that nobody takes it for a complete model.
+the trained parameters, in files of another name, so that nobody takes it for a complete model. Of an adapter
+it is an adapter folder, which holds the name of its base and the hash of the base's weights.
 
 Several ranks each write files of full tensors, about equally many bytes (`training.sharded_files`). Each rank
 reads the rows that it needs from any files, so any number of ranks can continue from them. A thread of each
@@ -30,8 +31,10 @@ from torch import Tensor
 
 from openflan.errors import InputError
 from openflan.hashes import sha256_of_file, sha256_of_json
+from openflan.models.adapter import AdapterRecord
+from openflan.models.adapter_folder import ADAPTER_WEIGHTS
 from openflan.models.folder import STATE, unlisted
-from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained, stored_names
+from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained
 from openflan.run_folder import read_json, write_json
 from openflan.training.best_checkpoint import best_step
 from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
@@ -72,6 +75,7 @@ class Snapshot:
     weights: Mapping[str, Tensor]
     statistics: Mapping[str, Tensor]
     files: tuple[File, ...] = ()
+    adapter: AdapterRecord | None = None
 
 
 def snapshot(
@@ -82,15 +86,21 @@ def snapshot(
     kept = statistics(optimizer)
     if distributed.size == 1 and view.complete:
         return Snapshot(all_weights(view.model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
-    weights = by_stored_name(view, stored_names(view.model) or {})
+    weights = by_stored_name(view, view.names_in_files() or {})
+    # An adapter is small, and other tools read it from one file.
+    parts = distributed.size if view.adapter is None else 1
     files = [
-        files_of(stem, values, distributed.size, distributed.size)
-        for stem, values in ((_stem(view), weights), ("optimizer", kept))
+        files_of(stem, values, num_files, distributed.size)
+        for stem, values, num_files in (
+            (_stem(view), weights, parts),
+            ("optimizer", kept, distributed.size),
+        )
     ]
     return Snapshot(
         gather(weights, files[0], distributed.rank),
         gather(kept, files[1], distributed.rank),
         (*files[0], *files[1]),
+        view.adapter,
     )
 
 
@@ -123,6 +133,8 @@ def save(
         if copied.files:
             save_configuration(model, partial)
             write_index(partial, [file for file in copied.files if file.name.startswith(WEIGHT_FILES)])
+        if copied.adapter is not None:
+            copied.adapter.write(partial)
         save_tokenizer(tokenizer, partial)
         state = {
             "step": position.step,
@@ -189,9 +201,12 @@ def position_of(path: Path) -> Position:
 def restore_weights(path: Path, view: TrainableView) -> None:
     """Restores what a view saves from a checkpoint, bit for bit. Each rank reads its rows of a sharded model.
 
-    Raises InputError if the weights belong to another model, or if other parameters were frozen.
+    Raises InputError if the weights belong to another model, if other parameters were frozen, or if an
+    adapter was trained on another base.
     """
-    names = stored_names(view.model)
+    if view.adapter is not None:
+        view.adapter.check_base(path)
+    names = view.names_in_files()
     tensors = stored(_listed(path, _stem(view)))
     if names is None and view.complete and not tensors.keys() <= view.model.state_dict().keys():
         # transformers wrote them, and reads them back only as a complete model.
@@ -295,6 +310,8 @@ def _is_count(value: object) -> bool:
 
 
 def _stem(view: TrainableView) -> str:
+    if view.adapter is not None:
+        return ADAPTER_WEIGHTS.removesuffix(".safetensors")
     return WEIGHT_FILES if view.complete else TRAINED_FILES
 
 

@@ -15,6 +15,7 @@ from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
 from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.own_data import own_data_described, own_data_lines
+from openflan.models.adapter import adapter_outputs, shape_with_adapter
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
     check_vocabulary,
@@ -49,9 +50,10 @@ from openflan.training.prepare import (
     tokenizer_hash,
 )
 from openflan.training.progress import announce
+from openflan.training.room import check_fit
 from openflan.training.run_record import provenance, recorded
 from openflan.training.setup import Evaluate, TrainingSetup, Watch
-from openflan.training.trainable import TrainableView
+from openflan.training.trainable import trainable_view
 
 
 @files_closed()
@@ -103,6 +105,7 @@ def prepare_run(
     """Opens the data and loads the model of a finetuning recipe. Parameters and errors are those of
     `finetune`. Nothing is written."""
     distributed = join_distributed()
+    check_fit(recipe, distributed)
     # Before the run folder is looked at: data that cannot be read is what the user must correct first.
     opened = open_mixture(recipe.mixture)
     changes = changed_keys(recipe, run, allow_changes)
@@ -131,7 +134,7 @@ def prepare_run(
     _describe(model, tokenizer, recipe, encoder)
     parts = parts_of(recipe, tasks, encoder, tokenizer, origin["data"])
     build = _build_folder(run, build)
-    view = TrainableView(model)
+    view = trainable_view(model, recipe, distributed)
     packed_stream = packed_stream_of(stream, encoder, parts, build)
 
     def open_stream(sequences_per_window: Sequence[int]) -> ExampleStream:
@@ -140,7 +143,7 @@ def prepare_run(
         return packed_stream_of(stream, encoder, parts, build, sequences_per_window)
 
     def make_ledger() -> dict[str, Any]:
-        shape = shape_of_model(model, view.frozen)
+        shape = shape_of_model(model, view.frozen, adapter_outputs(recipe.model, model))
         return ledger(recipe, tasks, stream, encoder, packed_stream, shape) | opened.described
 
     def summary(written: Mapping[str, Any]) -> str | None:
@@ -172,7 +175,7 @@ def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None
     check_vocabulary(tokenizer, model)
     check_context(recipe, model)
     stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
-    packed_stream, shape = packed_examples(stream, encoder), shape_of_model(model)
+    packed_stream, shape = packed_examples(stream, encoder), shape_with_adapter(recipe.model, model)
     table = ledger(
         recipe, opened.tasks, stream, encoder, packed_stream, shape, windows=windows, hardware=hardware
     )

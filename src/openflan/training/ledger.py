@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from openflan.mixture.stream import Stream
 from openflan.mixture.task_shares import by_category, by_submixture, formats, shares_table
-from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape, memory
+from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape
 from openflan.packing.capacity import needs, propose, sizes
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, ExampleWindow
@@ -28,7 +28,7 @@ from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 from openflan.training.conversations import conversation_lines, conversations_of
 from openflan.training.flops import device_hours, training_flops
-from openflan.training.optimizers import state_numbers
+from openflan.training.memory_of_recipe import memory_of_recipe, sequences_at_a_time
 from openflan.training.prepare import INPUTS_SHARE
 
 
@@ -98,17 +98,6 @@ def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Har
     statistics."""
     settings, packing, device = recipe.training, recipe.packing, hardware.device
     sequences = settings.steps * settings.batch_size
-    share = -(-settings.batch_size // hardware.devices)
-    at_a_time = min(share, settings.micro_batch_size or share)
-    bytes_ = memory(
-        shape,
-        rows=at_a_time,
-        inputs=packing.inputs,
-        targets=packing.targets,
-        precision=settings.precision,
-        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.trained_tensors),
-        recomputed=settings.activation_checkpointing == "full",
-    )
     tokens = round(sequences * measured.tokens_per_sequence)
     flops = training_flops(shape.parameters, tokens, encoder_decoder=shape.seq2seq)
     full = sequences * (packing.inputs + packing.targets)
@@ -119,9 +108,10 @@ def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Har
         "flops": flops,
         "full_row_tokens": full,
         "full_row_flops": training_flops(shape.parameters, full, encoder_decoder=shape.seq2seq),
-        "rows_at_a_time": at_a_time,
+        "rows_at_a_time": sequences_at_a_time(recipe, hardware.devices),
         "precision": settings.precision,
-        "memory": bytes_.values(),
+        "weights": settings.weights,
+        "memory": memory_of_recipe(recipe, shape, hardware.devices).values(),
         "device": None if device is None else device.name,
         "device_tflops": None if device is None else device.tflops,
         "device_memory": None if device is None else device.memory,

@@ -22,7 +22,9 @@ from torch.optim import AdamW, Optimizer
 
 from openflan.errors import InputError
 from openflan.recipe.schema import Training
-from openflan.training.adafactor import Adafactor, statistics_shapes
+from openflan.training.adafactor import Adafactor
+from openflan.training.adafactor_statistics import statistics_shapes
+from openflan.training.adamw import RoundedAdamW
 from openflan.training.schedule import learning_rate_at
 from openflan.training.shards import FullTensor, local_shard, slice_like, square_sums
 
@@ -38,19 +40,19 @@ Parameters: TypeAlias = Sequence[tuple[str, torch.nn.Parameter]]
 class OptimizerSpec:
     """What training must know of an optimizer.
 
-    `build(parameters, training, rate)` makes one. `state_shapes(shape, momentum)` gives the shapes of the
-    tensors that it keeps of a parameter of that shape, by kind, besides the scalar `step`: estimates count
-    their numbers and checkpoints are checked against them. `restore(kind, value, parameter)` places a saved
-    tensor where the optimizer expects it.
+    `build(parameters, training, rate, seed)` makes one of `optimizers`. `state_shapes(shape, momentum)` gives
+    the shapes of the tensors that it keeps of a parameter of that shape, by kind, besides the scalar `step`:
+    estimates count their numbers and checkpoints are checked against them. `restore(kind, value, parameter)`
+    places a saved tensor where the optimizer expects it.
     """
 
-    optimizer: type[Optimizer]
-    build: Callable[[Parameters, Training, float], Optimizer]
+    optimizers: tuple[type[Optimizer], ...]
+    build: Callable[[Parameters, Training, float, int], Optimizer]
     state_shapes: Callable[[tuple[int, ...], float | None], dict[str, tuple[int, ...]]]
     restore: Callable[[str, FullTensor, Tensor], Tensor]
 
 
-def _build_adafactor(parameters: Parameters, training: Training, rate: float) -> Optimizer:
+def _build_adafactor(parameters: Parameters, training: Training, rate: float, seed: int) -> Optimizer:
     # As in T5X, all parameters decay.
     return Adafactor(
         list(parameters),
@@ -58,10 +60,12 @@ def _build_adafactor(parameters: Parameters, training: Training, rate: float) ->
         step_offset=training.step_offset,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
+        seed=seed,
+        statistics=statistics_dtype(training),
     )
 
 
-def _build_adamw(parameters: Parameters, training: Training, rate: float) -> Optimizer:
+def _build_adamw(parameters: Parameters, training: Training, rate: float, seed: int) -> Optimizer:
     # Only matrices decay, not norms and biases, as is usual.
     matrices, others = (
         [(name, parameter) for name, parameter in parameters if (parameter.ndim >= 2) == matrix]
@@ -72,7 +76,11 @@ def _build_adamw(parameters: Parameters, training: Training, rate: float) -> Opt
         {"params": others, "weight_decay": 0.0},
     ]
     betas = (ADAMW_BETAS[0] if training.momentum is None else training.momentum, ADAMW_BETAS[1])
-    return AdamW([group for group in groups if group["params"]], rate, betas=betas, fused=True)
+    groups = [group for group in groups if group["params"]]
+    if any(parameter.dtype == torch.bfloat16 for _, parameter in parameters):
+        # torch's own would compute in bfloat16, in which most updates are lost.
+        return RoundedAdamW(groups, rate, seed=seed, betas=betas, statistics=statistics_dtype(training))
+    return AdamW(groups, rate, betas=betas, fused=True)
 
 
 def _adamw_shapes(shape: tuple[int, ...], momentum: float | None) -> dict[str, tuple[int, ...]]:
@@ -85,8 +93,8 @@ def _restore_adafactor(kind: str, value: FullTensor, parameter: Tensor) -> Tenso
 
 
 def _restore_adamw(kind: str, value: FullTensor, parameter: Tensor) -> Tensor:
-    # torch's fused kernels read the step on the device.
-    device = local_shard(parameter).local.device
+    # torch's fused kernels read the step on the device; ours, for bfloat16, reads it on the host.
+    device = "cpu" if parameter.dtype == torch.bfloat16 else local_shard(parameter).local.device
     return value[...].to(device, copy=True) if kind == "step" else _restore_statistic(value, parameter)
 
 
@@ -97,23 +105,31 @@ def _restore_statistic(value: FullTensor, parameter: Tensor) -> Tensor:
 
 
 OPTIMIZERS: Mapping[str, OptimizerSpec] = {
-    "adafactor": OptimizerSpec(Adafactor, _build_adafactor, statistics_shapes, _restore_adafactor),
-    "adamw": OptimizerSpec(AdamW, _build_adamw, _adamw_shapes, _restore_adamw),
+    "adafactor": OptimizerSpec((Adafactor,), _build_adafactor, statistics_shapes, _restore_adafactor),
+    "adamw": OptimizerSpec((AdamW, RoundedAdamW), _build_adamw, _adamw_shapes, _restore_adamw),
 }
 """The optimizers by the recipe's `training.optimizer`."""
 
 
-def make_optimizer(parameters: Iterable[tuple[str, torch.nn.Parameter]], training: Training) -> Optimizer:
+def make_optimizer(
+    parameters: Iterable[tuple[str, torch.nn.Parameter]], training: Training, seed: int = 0
+) -> Optimizer:
     """The recipe's optimizer for named parameters, with the learning rate of the first step. Parameters that
-    need no gradient are left out."""
+    need no gradient are left out. `seed` sets how parameters in bfloat16 are rounded."""
     trained = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
-    return OPTIMIZERS[training.optimizer].build(trained, training, learning_rate_at(training, 0))
+    return OPTIMIZERS[training.optimizer].build(trained, training, learning_rate_at(training, 0), seed)
 
 
-def state_numbers(shape: tuple[int, ...], training: Training) -> int:
-    """How many numbers the recipe's optimizer keeps of a parameter of this shape."""
+def statistics_dtype(training: Training) -> torch.dtype:
+    """The number format of statistics that have the shape of a parameter in bfloat16."""
+    return torch.bfloat16 if training.statistics == "bf16" else torch.float32
+
+
+def state_bytes(shape: tuple[int, ...], training: Training) -> int:
+    """How many bytes the recipe's optimizer keeps of a trained parameter of this shape."""
     shapes = OPTIMIZERS[training.optimizer].state_shapes(shape, training.momentum)
-    return sum(math.prod(kept) for kept in shapes.values())
+    own = 2 if training.statistics == "bf16" else 4
+    return sum(math.prod(kept) * (own if kept == shape else 4) for kept in shapes.values())
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -135,9 +151,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
             on_all_ranks.setdefault((shard.group, shard.local.device), []).append(shard.local)
     square = 0.0
     for (ranks, _), gradients in on_all_ranks.items():
-        total = square_sums(
-            [gradient if gradient.dtype == torch.float64 else gradient.float() for gradient in gradients]
-        ).sum()
+        total = square_sums(gradients).sum()
         if ranks is not None:
             dist.all_reduce(total, group=ranks)
         square += float(total)
@@ -163,7 +177,7 @@ def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, FullTensor]) 
 
     Raises InputError if they belong to another model or optimizer.
     """
-    spec = next(spec for spec in OPTIMIZERS.values() if isinstance(optimizer, spec.optimizer))
+    spec = next(spec for spec in OPTIMIZERS.values() if isinstance(optimizer, spec.optimizers))
     unused = set(tensors)
     for name, parameter, group in _named(optimizer):
         shapes = {"step": ()} | spec.state_shapes(tuple(parameter.shape), group.get("momentum"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.models.adapter import adapter_outputs, shape_with_adapter
 from openflan.models.estimate import Hardware, Shape, shape_of_model
 from openflan.models.load_model import (
     empty_model,
@@ -36,9 +37,10 @@ from openflan.training.loop import train
 from openflan.training.model_checks import check_context, packing_for
 from openflan.training.prepare import tokenizer_hash
 from openflan.training.pretraining_data import PretrainingData, prepare_documents, texts_fingerprint
+from openflan.training.room import check_fit
 from openflan.training.run_record import provenance, recorded
 from openflan.training.setup import TrainingSetup, Watch
-from openflan.training.trainable import TrainableView
+from openflan.training.trainable import trainable_view
 
 
 @files_closed()
@@ -75,6 +77,7 @@ def prepare_pretraining(
     """Opens the documents and loads the model. Parameters and errors are those of `pretrain`. Nothing is
     written."""
     distributed = join_distributed()
+    check_fit(recipe, distributed)
     changes = changed_keys(recipe, run, allow_changes)
     tokenizer = load_tokenizer(recipe.model)
     # Before the tokens of the objective are added.
@@ -93,7 +96,7 @@ def prepare_pretraining(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
     )
     _describe(model, tokenizer, recipe)
-    view = TrainableView(model)
+    view = trainable_view(model, recipe, distributed)
     packed_stream = data.stream()
     return TrainingSetup(
         recipe,
@@ -108,7 +111,12 @@ def prepare_pretraining(
         provenance=origin,
         changes=changes,
         describe=lambda: _describe(model, tokenizer, recipe),
-        ledger=lambda: ledger(recipe, data, packed_stream, shape_of_model(model, view.frozen)),
+        ledger=lambda: ledger(
+            recipe,
+            data,
+            packed_stream,
+            shape_of_model(model, view.frozen, adapter_outputs(recipe.model, model)),
+        ),
     )
 
 
@@ -118,7 +126,7 @@ def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None
     data = prepare_documents(recipe, tokenizer, joint=not seq2seq_by_config(recipe.model))
     model = empty_model(recipe.model)
     check_context(recipe, model)
-    return ledger(recipe, data, data.stream(), shape_of_model(model), hardware)
+    return ledger(recipe, data, data.stream(), shape_with_adapter(recipe.model, model), hardware)
 
 
 def ledger(

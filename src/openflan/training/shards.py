@@ -113,16 +113,19 @@ def _rows(full: FullTensor, shard: LocalShard) -> Tensor:
 
 
 def square_sums(tensors: Sequence[Tensor]) -> Tensor:
-    """The sum of the squares of each plain tensor, (len(tensors),), in their dtype."""
+    """The sum of the squares of each plain tensor, (len(tensors),): in their dtype, of bfloat16 and float16
+    in float32. No wider copy of a whole tensor is made."""
     if not tensors:
         return torch.zeros(0)
+    dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
     if tensors[0].device.type != "cpu":
-        return torch.stack(list(torch._foreach_norm(list(tensors)))).square()
-    return torch.stack([_square_sum(tensor.reshape(-1)) for tensor in tensors])
+        return torch.stack(list(torch._foreach_norm(list(tensors), dtype=dtype))).square()
+    return torch.stack([_square_sum(tensor.reshape(-1), dtype) for tensor in tensors])
 
 
-def _square_sum(values: Tensor) -> Tensor:
-    if values.numel() <= EXACT_RUN:
-        return torch.dot(values, values)
-    runs = (values[start : start + EXACT_RUN] for start in range(0, values.numel(), EXACT_RUN))
-    return torch.stack([torch.dot(run, run) for run in runs]).sum()
+def _square_sum(values: Tensor, dtype: torch.dtype) -> Tensor:
+    runs = (
+        values[start : start + EXACT_RUN].to(dtype) for start in range(0, max(1, values.numel()), EXACT_RUN)
+    )
+    sums = [torch.dot(run, run) for run in runs]
+    return sums[0] if len(sums) == 1 else torch.stack(sums).sum()

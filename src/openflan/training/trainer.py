@@ -24,6 +24,7 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
 )
 
 from openflan.errors import InputError, OpenflanError
+from openflan.models.adapter import cast_inputs
 from openflan.models.causal import transformers_attention
 from openflan.models.experts import router_losses
 from openflan.models.packed import LossOptions, PackedLayout, Packing, packed_layout
@@ -146,7 +147,9 @@ class Trainer:
             self.root.to(distributed.device)
         if training.compile == "fullgraph":
             self.root.inner.compile(fullgraph=True, dynamic=True)
-        self.optimizer = make_optimizer(self.view.parameters(), training)
+        if training.precision == "bf16":
+            cast_inputs(model, False)
+        self.optimizer = make_optimizer(self.view.parameters(), training, seed)
 
     def prepare(self, sequences: Sequence[Sequence[Encoded]]) -> GlobalBatch:
         """This rank's micro-batches of a global batch. Every rank has equally many: one that has no sequence
@@ -236,10 +239,14 @@ class Trainer:
         # has a flag of its own for dropout.
         for module in (self.root, self._model):
             module.eval()
+        if self.training.precision == "bf16":
+            cast_inputs(self._model, True)
         try:
             with gathered(self.root), transformers_attention(self._model, self._attention):
                 yield
         finally:
+            if self.training.precision == "bf16":
+                cast_inputs(self._model, False)
             for module in (self._model, self.root):
                 module.train(was)
 
