@@ -253,6 +253,7 @@ def test_every_part_of_a_run_lies_in_its_folder(tmp_path: Path) -> None:
         "ledger": "ledger.json",
         "metrics": "metrics.jsonl",
         "tokenizer": "tokenizer",
+        "adapter": "adapter",
         "build": "build",
         "checkpoints": "checkpoints",
         "model": "model",

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.catalogue import catalogue
 from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.p3.names import HUB_SPELLINGS, known_names
+from openflan.yaml_files import read_yaml
 
 PARTS: Mapping[str, str] = {
     "muffin": "Muffin's data sets as their publishers have them",
@@ -154,8 +154,7 @@ def plan(parts: Sequence[str] = (), *, whole: bool = False) -> Plan:
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    document = files("openflan.collection").joinpath("sources.yaml").read_text(encoding="utf-8")
-    facts: Mapping[str, Any] = yaml.safe_load(document)
+    facts: Mapping[str, Any] = read_yaml(Path(str(files("openflan.collection") / "sources.yaml")))
     return facts
 
 
