@@ -11,9 +11,12 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -298,6 +301,27 @@ def random_model(place: Path, kind: str) -> Any:
     return model
 
 
+MESSAGES = 40
+
+
+def messages(_: Path, folder: Path, distributed: DistributedContext) -> None:
+    """Training and the thread that writes checkpoints exchange messages of different lengths, at another pace
+    on each rank; each rank writes what both received."""
+    received: dict[str, list[str]] = {"training": [], "saver": []}
+
+    def exchange(name: str, context: DistributedContext, length: int, pause: float) -> None:
+        for number in range(MESSAGES):
+            time.sleep(pause)
+            received[name].append(context.run_on_main(partial(f"{name} {number} {{}}".format, "x" * length)))
+
+    pauses = (0.004, 0.0) if distributed.main else (0.0, 0.004)
+    saver = Thread(target=exchange, args=("saver", distributed.for_saver, 5_000, pauses[0]))
+    saver.start()
+    exchange("training", distributed, 5, pauses[1])
+    saver.join()
+    (folder / f"received-{distributed.rank}.json").write_text(json.dumps(received))
+
+
 def main(what: str, *arguments: str) -> int:
     torch.set_num_threads(1)
     distributed = join_distributed()
@@ -309,7 +333,7 @@ def main(what: str, *arguments: str) -> int:
         elif what == "checkpoints":
             shared(first, second, [str(name) for name in rest], distributed)
         else:
-            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](
+            {"finetune": finetuned, "evaluate": evaluated, "generate": generated, "messages": messages}[what](
                 first, second, distributed
             )
     except OpenflanError as error:

@@ -146,6 +146,15 @@ def fifty(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return alone(place, folder / "one", work.CASES), folder / "two"
 
 
+def test_messages_of_the_thread_that_saves_do_not_mix_with_those_of_training(tmp_path: Path) -> None:
+    codes, complaint = by_hand(2, "messages", tmp_path, tmp_path)
+    assert codes == [0, 0], complaint
+    for rank in range(2):
+        received = json.loads((tmp_path / f"received-{rank}.json").read_text())
+        for name, length in (("training", 5), ("saver", 5_000)):
+            assert received[name] == [f"{name} {number} {'x' * length}" for number in range(work.MESSAGES)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", work.CASES)
 def test_two_ranks_of_torchrun_take_the_fifty_steps_of_one(

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -38,14 +38,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """This process's place among those that train together. `control_group` is a group over gloo, which a
-    thread beside training may use, one at a time."""
+    """This process's place among those that train together.
+
+    `control_group` is a group over gloo for messages. A group matches messages by their order alone, so each
+    thread needs its own: `saving_group` is that of the thread that writes checkpoints (`for_saver`).
+    """
 
     rank: int
     size: int
     device: torch.device
     mesh: DeviceMesh | None = None
     control_group: dist.ProcessGroup | None = None
+    saving_group: dist.ProcessGroup | None = None
+
+    @property
+    def for_saver(self) -> DistributedContext:
+        """The same processes, with the messages of the thread that writes checkpoints."""
+        return self if self.saving_group is None else replace(self, control_group=self.saving_group)
 
     @property
     def main(self) -> bool:
@@ -153,9 +162,8 @@ def join_distributed() -> DistributedContext:
         )
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
-    distributed = DistributedContext(
-        dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo")
-    )
+    groups = [dist.new_group(timeout=PATIENCE, backend="gloo") for _ in range(2)]
+    distributed = DistributedContext(dist.get_rank(), size, device, mesh, *groups)
     _joined.append(distributed)
     return distributed
 
@@ -207,7 +215,7 @@ def leave_distributed() -> None:
         return
     dist.destroy_process_group()
     for distributed in _joined:
-        for name in ("mesh", "control_group"):
+        for name in ("mesh", "control_group", "saving_group"):
             object.__setattr__(distributed, name, None)
     _joined.clear()
     _clear_dtensor_caches()

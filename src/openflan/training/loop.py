@@ -153,7 +153,7 @@ def train(setup: TrainingSetup, record: RunRecord = _NEW_RECORD) -> None:
                     copied,
                     now,
                     recipe.checkpoints.keep,
-                    distributed,
+                    distributed.for_saver,
                 )
             if stop and step + 1 < settings.steps:
                 progress.close()
