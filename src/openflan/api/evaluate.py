@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,8 @@ def evaluate_all(
         check_prompts(chosen)
         quiet_libraries()
         loaded = model if isinstance(model, LoadedModel) else open_located(name, located, options.load)
+        if processes.rank == 0:
+            _warn_of_unused_template(loaded)
         run = _run_of(name, located, options)
         scores = [
             _evaluate_benchmark(run, loaded, benchmark, tasks, options, processes, progress, generated)
@@ -154,8 +157,18 @@ def _evaluate_benchmark(
         restart=options.restart,
         processes=processes,
         context=model.options.context,
-        chat=model.options.chat,
+        chat=bool(model.options.chat),
     )
+
+
+def _warn_of_unused_template(model: LoadedModel) -> None:
+    """Warns where a model that openflan did not finetune has a chat template and its prompts stay plain."""
+    if model.has_unused_template:
+        warnings.warn(
+            f"{model.name} has a chat template, which is left aside: published protocols are plain; `--chat` "
+            "puts each prompt into it",
+            stacklevel=2,
+        )
 
 
 def _decoding(options: EvaluateOptions) -> Decoding:

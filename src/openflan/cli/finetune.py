@@ -11,6 +11,7 @@ from openflan.api.finetune import finetune_into, recipe_from_rows
 from openflan.api.options import FinetuneOptions
 from openflan.cli.output import next_command
 from openflan.errors import InputError
+from openflan.models.device import HELP as DEVICE_HELP
 from openflan.recipe.load_recipe import load_recipe, packaged_recipes
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
@@ -47,6 +48,7 @@ def finetune(
     restart: bool = typer.Option(
         False, help="Remove the contents of the run folder, except its build, and start again."
     ),
+    device: str | None = typer.Option(None, help=DEVICE_HELP),
     allow_changes: bool = typer.Option(
         False,
         "--allow-changes",
@@ -67,7 +69,9 @@ def finetune(
     `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
     recipe = recipe_of(arguments or [], data, base, wordings)
-    options = FinetuneOptions(build=build, strict=strict, restart=restart, allow_changes=allow_changes)
+    options = FinetuneOptions(
+        build=build, strict=strict, restart=restart, allow_changes=allow_changes, device=device
+    )
     finished = finetune_into(recipe, Run(run or Path("runs") / recipe.name), options, label="finetune")
     if os.environ.get("RANK", "0") != "0":
         return

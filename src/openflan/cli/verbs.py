@@ -115,7 +115,7 @@ VERBS = (
         "generate",
         "generate",
         "generate",
-        ("Generate text greedily: for one prompt, for a file of prompts, or for prompts from the terminal."),
+        ("Generate text: for one prompt, for a file of prompts, or for prompts from the terminal."),
     ),
     Verb(
         "study",

@@ -40,6 +40,5 @@ def check_no_hardware_options(
     if name is not None:
         raise InputError(
             f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models "
-            "run on the GPU if there is one "
-            "(CUDA_VISIBLE_DEVICES= hides it)"
+            "run on the GPU if there is one (the environment variable OPENFLAN_DEVICE names another device)"
         )
