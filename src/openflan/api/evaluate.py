@@ -21,7 +21,9 @@ from openflan.evaluation.process_shares import Processes
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.selection import check_prompts, chosen_benchmarks, fetch_files, subset_of
 from openflan.evaluation.training_tasks import warn_of_training_tasks
+from openflan.inference.http import is_address
 from openflan.mixture.embedded_seeds import warn_of_other_data
+from openflan.models.device import choose_device
 from openflan.models.locate import Located
 from openflan.models.quiet import quiet_libraries
 from openflan.run_folder import Run
@@ -109,6 +111,8 @@ def evaluate_all(
             warn_of_other_data(known, data_of_benchmarks(names, data))
             if located.run and located.label not in ("base", "random-init"):
                 warn_of_training_tasks(located.run, [benchmark.name for benchmark, _ in chosen])
+        if not isinstance(model, LoadedModel) and not is_address(name):
+            choose_device(options.load.device)
         # Every prompt is rendered before the model is loaded, which may take minutes.
         check_prompts(chosen)
         quiet_libraries()

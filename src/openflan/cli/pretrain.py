@@ -12,9 +12,8 @@ import typer
 from openflan.cli.output import next_command, print_json
 from openflan.cli.print_ledger import print_estimates
 from openflan.models.device import HELP as DEVICE_HELP
-from openflan.models.device import check_device_name
 from openflan.models.estimate import DEVICES, MFU
-from openflan.models.hardware import check_no_hardware_options, hardware_from_options
+from openflan.models.hardware import check_device_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load_recipe import load_pretrain_recipe
 from openflan.run_folder import Run, remove_run
@@ -87,8 +86,7 @@ def pretrain(
     """
     hardware = hardware_from_options(device if plan else None, device_tflops, devices, mfu)
     if not plan:
-        check_no_hardware_options(None, device_tflops, devices, mfu, "with --plan")
-        check_device_name(device)
+        check_device_options(device, device_tflops, devices, mfu, "with --plan")
     loaded = load_pretrain_recipe(recipe, overrides or [])
     quiet_libraries()
     if plan:

@@ -31,6 +31,7 @@ from openflan.inference.limits import (
     evaluating,
     within_window,
 )
+from openflan.inference.prompt_ids import option_ids, prompt_ids
 from openflan.inference.protocol import (
     Completion,
     LikelihoodRequest,
@@ -246,39 +247,11 @@ class HuggingFaceEngine:
     def ids(self, prompt: str, before: Sequence[Turn] = ()) -> list[int]:
         """The ids of a prompt, with `chat` after the turns `before` it. Inputs of T5, and causal inputs of
         the paper's layout, end with exactly one end of sequence."""
-        if self.chat:
-            messages = [turn.message() for turn in (*before, Turn("user", prompt))]
-            return self.text.chat(messages, add_generation_prompt=True)
-        ids = self.encode(prompt)
-        if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
-            ids = [
-                *ids,
-                self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos),
-            ]
-        if not ids:
-            raise InputError(
-                "a prompt is empty, and this model's tokenizer adds no token to it; write at least one "
-                "character"
-            )
-        return ids
+        return prompt_ids(self, prompt, before)
 
     def option_ids(self, prompt: str, option: str) -> list[int]:
-        """The ids of an option after a prompt. Where the prompt ends in a token of its own, white space
-        before the option is dropped; elsewhere prompt and option are tokenised together, and what goes beyond
-        the prompt's number of tokens is the option (as lm-eval does).
-
-        Raises InputError for an option without a token.
-        """
-        if self.seq2seq or self.separator == "eos" or self.chat:
-            ids = self.text.batch([option.lstrip()])[0]
-        else:
-            ids = self.encode(prompt + option)[len(self.ids(prompt)) :]
-        if not ids:
-            raise InputError(
-                f"the option {option!r} has no token of its own after the prompt: give each option at "
-                "least one character"
-            )
-        return ids
+        """The ids of an option after a prompt; see `prompt_ids.option_ids`."""
+        return option_ids(self, prompt, option)
 
     def fits(self, prompt: str, max_tokens: int) -> bool:
         """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be

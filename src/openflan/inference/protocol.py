@@ -8,7 +8,7 @@ the requests sort the answers themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from openflan.errors import InputError
@@ -83,14 +83,14 @@ class Completion:
     the end of sequence included.
 
     `sample` counts from 0. `ids` are the generated tokens, the end of sequence included; empty where a server
-    does not say them.
+    does not say them. Completions with the same text, number of tokens, finish and sample are equal.
     """
 
     text: str
     tokens: int
     finish: Finish
     sample: int = 0
-    ids: tuple[int, ...] = ()
+    ids: tuple[int, ...] = field(default=(), compare=False)
 
 
 ShowText: TypeAlias = Callable[[str], None]

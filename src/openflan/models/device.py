@@ -63,6 +63,13 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(named)
 
 
+def name_of(device: torch.device) -> str:
+    """The maker's name of a CUDA GPU, such as `NVIDIA H100`; the kind of any other device."""
+    import torch
+
+    return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else device.type
+
+
 def available() -> list[str]:
     """The kinds of device that torch finds here, the fastest first; the CPU is always the last."""
     import torch

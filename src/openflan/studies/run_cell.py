@@ -15,6 +15,7 @@ from typing import Any
 
 from openflan.lock import locked
 from openflan.metrics import read_metrics
+from openflan.models.device import choose_device, name_of
 from openflan.models.quiet import one_thread
 from openflan.run_folder import Run
 from openflan.studies.cells import Cell
@@ -122,11 +123,9 @@ def machine() -> str:
     """The name of the device that a cell ran on, for people."""
     import torch
 
-    processor = _processor()
+    chosen, processor = choose_device(), _processor()
     device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+        name_of(chosen) if chosen.type != "cpu" else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
     )
     return f"{device}, {processor}, torch {torch.__version__}"
 
