@@ -1,5 +1,5 @@
-"""A real chat model beside transformers' own `generate`. `OPENFLAN_CHAT_MODEL=FOLDER pytest -m slow` runs it, over any
-causal model with a chat template."""
+"""A real chat model beside transformers' own `generate`. `OPENFLAN_CHAT_MODEL=FOLDER pytest -m slow` runs it,
+over any causal model with a chat template."""
 
 from __future__ import annotations
 

@@ -141,6 +141,12 @@ VERBS = (
         "app",
         "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.",
     ),
+    Verb(
+        "bench",
+        "bench",
+        "bench",
+        "Measure how fast this machine trains and generates, and print a table that can be pasted.",
+    ),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
     Verb("wordings", "wordings", "app", "List wordings, check your own, and import those of the collection."),
     Verb(

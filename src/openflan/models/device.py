@@ -8,7 +8,9 @@ of its own.
 from __future__ import annotations
 
 import os
+import platform
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openflan.errors import InputError
@@ -64,10 +66,24 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 def name_of(device: torch.device) -> str:
-    """The maker's name of a CUDA GPU, such as `NVIDIA H100`; the kind of any other device."""
+    """The maker's name of a CUDA GPU, such as `NVIDIA H100`, or of the processor; for MPS its kind."""
     import torch
 
-    return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else device.type
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return processor_name() if device.type == "cpu" else device.type
+
+
+def processor_name() -> str:
+    """The name of the machine's processor, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def available() -> list[str]:
