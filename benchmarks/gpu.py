@@ -46,7 +46,7 @@ def main() -> None:
     plan = Plan(
         tuple(arguments.shape or (TINY if tiny else LARGE)),
         tuple(arguments.arm or ()),
-        turns=1 if tiny else arguments.turns,
+        turns=0 if tiny else arguments.turns,
         steps=1 if tiny else arguments.steps,
         minutes=arguments.minutes,
         peak=arguments.peak,

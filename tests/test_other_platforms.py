@@ -3,6 +3,7 @@ is done in another way."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import openflan
 from openflan.errors import InputError
 from openflan.lock import locked
 from openflan.tasks.slices import Slices
@@ -91,8 +93,36 @@ def run(code: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_without_posix() -> None:
     assert int(run(IMPORTS)) > 300
+
+
+POSIX = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "readline", "posix"}
+
+
+def needed_at_import(source: str) -> set[str]:
+    """Modules of POSIX that a source imports when it is imported, outside of functions and of `try`."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition(".")[0])
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Try):
+            waiting += ast.iter_child_nodes(node)
+    return names & POSIX
+
+
+def test_no_module_needs_posix_to_be_imported() -> None:
+    sources = sorted(Path(openflan.__file__).parent.rglob("*.py"))
+    assert len(sources) > 300
+    needing = {str(path): needed_at_import(path.read_text(encoding="utf-8")) for path in sources}
+    assert {path: names for path, names in needing.items() if names} == {}
+    assert needed_at_import("import os, resource") == {"resource"}
+    assert needed_at_import("def f():\n    import resource") == set()
 
 
 def test_the_check_would_see_a_module_of_posix() -> None:

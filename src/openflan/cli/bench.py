@@ -22,8 +22,9 @@ def bench(
     shape: list[str] = typer.Option(
         [],
         help=(
-            "The size of a random model: tiny-t5, tiny-llama, t5-base, t5-xl, llama-1b or llama-8b. May be "
-            "repeated. Default: t5-base and llama-1b on a CUDA GPU, else the tiny ones."
+            "The size of a random model: tiny-t5, t5-small, t5-base, t5-xl, tiny-llama, "
+            "llama-135m, llama-1b or llama-8b. May be repeated. Default: t5-base and llama-1b on a CUDA GPU, "
+            "else the tiny ones."
         ),
     ),
     arm: list[str] = typer.Option(

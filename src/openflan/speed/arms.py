@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
@@ -178,6 +178,10 @@ def _estimated_bytes(model: Any, view: TrainableView, training: Training, shape:
     """What the formulas of `models.estimate` give for a micro-batch with all rows full."""
     sizes = shape_of_model(model, view.frozen)
     settings: dict[str, Any] = {"precision": training.precision}
+    if "adapter_outputs" in inspect.signature(shape_of_model).parameters:
+        adapted = sum(1 for name, _ in view.parameters() if f"{_ADAPTER}A" in name)
+        more: dict[str, Any] = {"adapter_outputs": ADAPTER_RANK * adapted}
+        sizes = replace(sizes, **more)
     if "optimizer_bytes" in inspect.signature(memory).parameters:
         state: Any = vars(optimizers)["state_bytes"]
         settings["optimizer_bytes"] = sum(state(size, training) for size in sizes.trained_tensors)

@@ -46,7 +46,8 @@ _PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.item
 class Plan:
     """What is measured: shapes and arms by name (`arms` empty: those of `default_arms`), and how often.
 
-    Each arm has `turns` turns after one that is not measured, each with `steps` measured steps. After
+    Each arm has `turns` turns after one that is not measured (0: that one counts), each with `steps` measured
+    steps. After
     `minutes` no further turn begins. `peak` is the device's dense bfloat16 rate in TFLOP/s, None for a known
     one. `precision` None means bf16 on an accelerator and float32 on a CPU.
     """
@@ -253,7 +254,9 @@ def _now(device: torch.device) -> float:
 
 
 def _free_memory(device: torch.device) -> None:
-    """One arm's weights at a time, so that the memory is its own."""
+    """Of an accelerator: one arm's weights at a time, so that the memory is its own."""
+    if device.type == "cpu":
+        return
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

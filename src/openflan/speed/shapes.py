@@ -47,12 +47,22 @@ _T5 = {
     "tie_word_embeddings": False,
 }
 _TINY_LLAMA = {
-    "vocab_size": 2048,
-    "hidden_size": 128,
-    "intermediate_size": 256,
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
+}
+_LLAMA_135M = {
+    "vocab_size": 49152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
 }
 _LLAMA_1B = {
     "vocab_size": 128256,
@@ -79,13 +89,23 @@ _LLAMA_8B = {
 SHAPES: Mapping[str, ModelShape] = {
     "tiny-t5": ModelShape(
         "t5",
-        _T5 | {"vocab_size": 2048, "d_model": 128, "d_ff": 256, "num_layers": 2, "num_heads": 2},
-        inputs=256,
-        targets=64,
+        _T5 | {"vocab_size": 512, "d_model": 64, "d_ff": 128, "num_layers": 2, "num_heads": 2},
+        inputs=128,
+        targets=32,
         rows=4,
         micro=2,
         prompts=4,
-        new_tokens=8,
+        new_tokens=4,
+    ),
+    "t5-small": ModelShape(
+        "t5",
+        _T5 | {"d_model": 512, "d_ff": 1024, "num_layers": 8, "num_heads": 6},
+        inputs=512,
+        targets=128,
+        rows=4,
+        micro=2,
+        prompts=16,
+        new_tokens=32,
     ),
     "t5-base": ModelShape(
         "t5",
@@ -108,7 +128,10 @@ SHAPES: Mapping[str, ModelShape] = {
         new_tokens=64,
     ),
     "tiny-llama": ModelShape(
-        "llama", _TINY_LLAMA, inputs=256, targets=64, rows=4, micro=2, prompts=4, new_tokens=8
+        "llama", _TINY_LLAMA, inputs=128, targets=32, rows=4, micro=2, prompts=4, new_tokens=4
+    ),
+    "llama-135m": ModelShape(
+        "llama", _LLAMA_135M, inputs=768, targets=256, rows=4, micro=2, prompts=16, new_tokens=32
     ),
     "llama-1b": ModelShape(
         "llama", _LLAMA_1B, inputs=1536, targets=512, rows=16, micro=4, prompts=64, new_tokens=64
@@ -117,7 +140,7 @@ SHAPES: Mapping[str, ModelShape] = {
         "llama", _LLAMA_8B, inputs=1536, targets=512, rows=8, micro=2, prompts=64, new_tokens=64
     ),
 }
-"""Shapes by name: T5-XL is that of Flan-T5-XL, Llama-8B that of Llama 3."""
+"""Shapes by name: those of T5 v1.1, of SmolLM2 (135 million), and of Llama 3 (1 and 8 billion)."""
 
 
 def model_of(shape: ModelShape) -> Any:
