@@ -31,13 +31,13 @@ def main() -> None:
     )
     parser.add_argument("--shape", choices=SHAPES, action="append", help="may be repeated")
     parser.add_argument("--arm", choices=ARMS, action="append", help="may be repeated")
-    parser.add_argument("--tiny", action="store_true", help="tiny shapes on the CPU, one step of one turn")
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes on the CPU, one step of one round")
     parser.add_argument("--device", help="cuda, cuda:N, mps or cpu")
     parser.add_argument("--peak", type=float, help="of the device, in dense bfloat16 TFLOP/s")
     parser.add_argument("--precision", choices=["bf16", "float32"], help="default: bf16, on a CPU float32")
-    parser.add_argument("--turns", type=int, default=2, help="measured turns of each arm")
-    parser.add_argument("--steps", type=int, default=3, help="measured steps of a turn")
-    parser.add_argument("--minutes", type=float, default=9.0, help="after this time no further turn begins")
+    parser.add_argument("--rounds", type=int, default=2, help="measured rounds of each arm")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps of a round")
+    parser.add_argument("--minutes", type=float, default=9.0, help="after this time no further round begins")
     arguments = parser.parse_args()
     quiet_libraries()
     if not has_bf16_weights():
@@ -46,7 +46,7 @@ def main() -> None:
     plan = Plan(
         tuple(arguments.shape or (TINY if tiny else LARGE)),
         tuple(arguments.arm or ()),
-        turns=0 if tiny else arguments.turns,
+        rounds=0 if tiny else arguments.rounds,
         steps=1 if tiny else arguments.steps,
         minutes=arguments.minutes,
         peak=arguments.peak,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openflan.api.conversation import Conversation
     from openflan.api.evaluate import evaluate
     from openflan.api.finetune import finetune, recipe_from_rows
     from openflan.api.load_model import LoadedModel, load_model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from openflan.api.scores import Comparison, compare, score
     from openflan.errors import InputError, SetupError
     from openflan.evaluation.score_record import EvaluationScore
+    from openflan.inference.protocol import Turn
     from openflan.recipe.load_recipe import load_recipe
     from openflan.recipe.schema import Recipe
     from openflan.run_folder import Run
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Conversation",
     "EvaluateOptions",
     "EvaluationScore",
     "FinetuneOptions",
@@ -49,6 +52,7 @@ __all__ = [
 
 _MODULES = {
     "Comparison": "api.scores",
+    "Conversation": "api.conversation",
     "EvaluateOptions": "api.options",
     "EvaluationScore": "evaluation.score_record",
     "FinetuneOptions": "api.options",
@@ -59,6 +63,7 @@ _MODULES = {
     "Recipe": "recipe.schema",
     "Run": "run_folder",
     "SetupError": "errors",
+    "Turn": "inference.protocol",
     "compare": "api.scores",
     "evaluate": "api.evaluate",
     "finetune": "api.finetune",

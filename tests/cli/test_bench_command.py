@@ -11,12 +11,12 @@ QUICK = ["--device", "cpu", "--minutes", 0.01, "--arm", "flat", "--shape", "tiny
 
 
 def test_it_prints_a_table_or_json() -> None:
-    done = openflan("bench", *QUICK, "--turns", 1, "--steps", 1)
+    done = openflan("bench", *QUICK, "--rounds", 1, "--steps", 1)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("device: ")
     assert "| tiny-llama | flat | float32 |" in done.stdout
     # Progress is no part of the table.
-    assert "turn 0 of 1" in done.stderr
+    assert "round 0 of 1" in done.stderr
     values = json.loads(openflan("bench", *QUICK, "--json").stdout)
     assert values["rows"][0]["shape"] == "tiny-llama"
 

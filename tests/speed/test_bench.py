@@ -20,7 +20,6 @@ from openflan.speed.shapes import SHAPES, flops_of, model_of, packed_documents
 from openflan.speed.table import table_of
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
-QUICK = {"turns": 1, "steps": 1}
 
 
 def script() -> Any:
@@ -75,7 +74,7 @@ def test_an_arm_that_computes_something_else_is_found(quick: None, monkeypatch: 
     # Larger weights, so that what a document sees of the others changes its loss.
     shape = replace(SHAPES["tiny-llama"], sizes=SHAPES["tiny-llama"].sizes | {"initializer_range": 0.2})
     monkeypatch.setattr(measure, "SHAPES", {"tiny-llama": shape})
-    plan = Plan(("tiny-llama",), ("flat", "packed sdpa"), turns=0, steps=1, generation=False)
+    plan = Plan(("tiny-llama",), ("flat", "packed sdpa"), rounds=0, steps=1, generation=False)
     measure.measure(plan, "cpu")
     monkeypatch.setattr(arms.PackedSdpa, "_causal", leaking)
     with pytest.raises(OpenflanError, match="the arms differ in their loss by more than"):
@@ -133,7 +132,7 @@ def test_what_cannot_be_measured_says_why_and_the_rest_is_measured(monkeypatch: 
     plan = Plan(
         ("tiny-t5",),
         ("packed sdpa", "LoRA, flat", "flat, float32 weights", "flat"),
-        turns=1,
+        rounds=1,
         steps=1,
         generation=False,
     )

@@ -88,6 +88,8 @@ def evaluate_all(
         raise InputError(
             "the model is already loaded: give `load` to `load_model` instead of EvaluateOptions"
         )
+    if options.load.device is not None and not isinstance(model, LoadedModel) and not is_address(str(model)):
+        choose_device(options.load.device)
     with request_sharing() as processes:
         if options.fetch and processes.rank == 0:
             fetch_files(names, options.suite)
@@ -111,8 +113,6 @@ def evaluate_all(
             warn_of_other_data(known, data_of_benchmarks(names, data))
             if located.run and located.label not in ("base", "random-init"):
                 warn_of_training_tasks(located.run, [benchmark.name for benchmark, _ in chosen])
-        if not isinstance(model, LoadedModel) and not is_address(name):
-            choose_device(options.load.device)
         # Every prompt is rendered before the model is loaded, which may take minutes.
         check_prompts(chosen)
         quiet_libraries()

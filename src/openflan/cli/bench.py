@@ -35,11 +35,11 @@ def bench(
     peak: float | None = typer.Option(
         None, help="The device's peak in TFLOP/s, for dense bfloat16. Known for A100, H100 and H200 (SXM)."
     ),
-    turns: int = typer.Option(
+    rounds: int = typer.Option(
         2, min=1, help="How often each way is measured, after one time that does not count."
     ),
-    steps: int = typer.Option(3, min=1, help="The measured steps of a turn."),
-    minutes: float = typer.Option(5.0, min=0.01, help="After this time no further turn begins."),
+    steps: int = typer.Option(3, min=1, help="The measured steps of a round."),
+    minutes: float = typer.Option(5.0, min=0.01, help="After this time no further round begins."),
     generation: bool = typer.Option(
         True, "--generation/--no-generation", help="Also measure generated tokens per second, or do not."
     ),
@@ -47,9 +47,9 @@ def bench(
 ) -> None:
     """Measure how fast this machine trains and generates, and print a table that can be pasted.
 
-    Models have random weights, and documents have the lengths of chain-of-thought rows. Ways of training take
-    turns over the same documents: flat buffers, batches grouped by length, packed rows as other trainers have
-    them, weights in bfloat16 and in float32, and LoRA. MFU is the share of the device's peak that the
+    Models have random weights, and documents have the lengths of chain-of-thought rows. Ways of training
+    alternate over the same documents: flat buffers, batches grouped by length, packed rows as other trainers
+    have them, weights in bfloat16 and in float32, and LoRA. MFU is the share of the device's peak that the
     documents' arithmetic takes. Peak memory stands beside the estimate that `openflan mixture` prints.
 
     Examples: `openflan bench`, `openflan bench --shape llama-8b --arm flat --arm 'LoRA, flat'`
@@ -75,7 +75,7 @@ def bench(
     plan = Plan(
         tuple(shape) or _DEFAULT_SHAPES[kind],
         tuple(arm),
-        turns=turns,
+        rounds=rounds,
         steps=steps,
         minutes=minutes,
         peak=peak,

@@ -1,6 +1,6 @@
-"""Measures arms by turns, and generation: tokens a second, the share of the device's peak, and memory.
+"""Measures arms by rounds, and generation: tokens a second, the share of the device's peak, and memory.
 
-Arms alternate (A B A B), each turn with weights of its own, and medians count. On a CPU a second is one of
+Arms alternate (A B A B), each round with weights of its own, and medians count. On a CPU a second is one of
 the process's CPU time. The arms of a shape must agree on the loss without dropout: that shows that they
 compute the same.
 """
@@ -46,15 +46,14 @@ _PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.item
 class Plan:
     """What is measured: shapes and arms by name (`arms` empty: those of `default_arms`), and how often.
 
-    Each arm has `turns` turns after one that is not measured (0: that one counts), each with `steps` measured
-    steps. After
-    `minutes` no further turn begins. `peak` is the device's dense bfloat16 rate in TFLOP/s, None for a known
-    one. `precision` None means bf16 on an accelerator and float32 on a CPU.
+    Each arm has `rounds` rounds after one that is not measured (0: that one counts), each with `steps`
+    measured steps. After `minutes` no further round begins. `peak` is the device's dense bfloat16 rate in
+    TFLOP/s, None for a known one. `precision` None means bf16 on an accelerator and float32 on a CPU.
     """
 
     shapes: tuple[str, ...]
     arms: tuple[str, ...] = ()
-    turns: int = 2
+    rounds: int = 2
     steps: int = 3
     minutes: float = 9.0
     peak: float | None = None
@@ -64,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measured arm of a shape: medians over turns. None where nothing was measured, and `note` says why.
+    """A measured arm of a shape: medians over rounds. None where nothing was measured, and `note` says why.
 
     `mfu` is the share of the device's peak that the arithmetic of the documents takes; memory is in bytes,
     and only known on CUDA.
@@ -119,7 +118,7 @@ def measure(
     plan: Plan, device: str | None = None, notice: Callable[[str], None] = lambda text: None
 ) -> tuple[Machine, list[Row]]:
     """The machine, and a row for each arm of each shape in the order of the plan. `notice` is called with a
-    line before each turn.
+    line before each round.
 
     Raises InputError for a device that is not here, and OpenflanError for arms that do not agree on the loss.
     """
@@ -164,7 +163,7 @@ def _measured_arms(
         note = missing(spec, shape, weights[arm]) or _equal_arm(spec, weights[arm], arms, weights, rows)
         rows[arm] = Row(name, arm, weights[arm], note=note or "")
     seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-    for turn in range(plan.turns + 1):
+    for number in range(plan.rounds + 1):
         for arm, spec in arms.items():
             if rows[arm].note:
                 continue
@@ -172,13 +171,13 @@ def _measured_arms(
                 if not seconds[arm]:
                     rows[arm] = replace(rows[arm], note="no time left")
                 continue
-            notice(f"{name}: {arm}, turn {turn} of {plan.turns}")
+            notice(f"{name}: {arm}, round {number} of {plan.rounds}")
             try:
-                measured = _turn(spec, shape, documents, distributed, weights[arm], precision, plan.steps)
+                measured = _round(spec, shape, documents, distributed, weights[arm], precision, plan.steps)
             except (OpenflanError, torch.OutOfMemoryError) as error:
                 rows[arm] = Row(name, arm, weights[arm], note=str(error).splitlines()[0][:100])
                 continue
-            if turn or plan.turns == 0:
+            if number or plan.rounds == 0:
                 seconds[arm].append(statistics.median(measured.seconds))
             rows[arm] = replace(
                 rows[arm],
@@ -218,7 +217,7 @@ class _Measured:
     estimated_bytes: int
 
 
-def _turn(
+def _round(
     arm: Arm,
     shape: ModelShape,
     documents: list[list[Encoded]],
@@ -227,7 +226,7 @@ def _turn(
     precision: str,
     steps: int,
 ) -> _Measured:
-    """A turn with fresh weights: the loss before training, and the seconds of each step but the first."""
+    """A round with fresh weights: the loss before training, and the seconds of each step but the first."""
     _free_memory(distributed.device)
     made = prepared(arm, shape, documents, distributed, weights, precision)
     on_gpu = distributed.device.type == "cuda"
@@ -309,7 +308,7 @@ def _generation(name: str, shape: ModelShape, device: torch.device, plan: Plan, 
             torch.cuda.reset_peak_memory_stats()
         with evaluating(model):
             decoding = METHODS[decoding_method(model)](model, 0, batch_tokens_of(model), False)
-            for _ in range(max(2, plan.turns + 1)):
+            for _ in range(max(2, plan.rounds + 1)):
                 start = _now(device)
                 completions = list(decoding.generate(prompts_of(requests), Ending(_NoText(), frozenset())))
                 generated = sum(completion.tokens for _, completion in completions)
