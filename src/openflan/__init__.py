@@ -38,6 +38,7 @@ __all__ = [
     "Recipe",
     "Run",
     "SetupError",
+    "Turn",
     "__version__",
     "compare",
     "evaluate",

@@ -24,9 +24,11 @@ def answers_in_chat(folder: Path) -> bool:
     return has_chat_template(folder) if layout is None else layout == "chat"
 
 
-def check_template(tokenizer: Any, name: str, system: str | None = None) -> None:
+def check_template(tokenizer: Any, name: str, system: str | None = None, text: TextIds | None = None) -> None:
     """Raises InputError for a tokenizer without a chat template, and for a template that fails on a question,
-    or on one after the message `system`. It is called before weights are loaded."""
+    or on one after the message `system`. It is called before weights are loaded. `text` is the tokenizer's,
+    if there is one already, because it takes a second to make of a large vocabulary.
+    """
     if not getattr(tokenizer, "chat_template", None):
         option = "--chat" if system is None else "--system"
         raise InputError(
@@ -34,7 +36,7 @@ def check_template(tokenizer: Any, name: str, system: str | None = None) -> None
             "trained on messages"
         )
     question = [{"role": "user", "content": _QUESTION}]
-    text = TextIds(tokenizer)
+    text = text or TextIds(tokenizer)
     text.chat(question, add_generation_prompt=True)
     if system is None:
         return

@@ -167,9 +167,9 @@ class HuggingFaceEngine:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
 
-        if chat:
-            check_template(tokenizer, name)
         eos, text = end_of_sequence(model, tokenizer, name), TextIds(tokenizer)
+        if chat:
+            check_template(tokenizer, name, text=text)
         used = context_of(model.config, context, name)
         pad = tokenizer.pad_token_id
         prefix = not model.config.is_encoder_decoder and attention_of_model(model) == "prefix"
@@ -216,7 +216,8 @@ class HuggingFaceEngine:
         tokenizer without a template that works."""
         if self.chat:
             return self
-        check_template(self.tokenizer, getattr(self.tokenizer, "name_or_path", "") or "the model")
+        name = getattr(self.tokenizer, "name_or_path", "") or "the model"
+        check_template(self.tokenizer, name, text=self.text)
         return replace(
             self,
             chat=True,
