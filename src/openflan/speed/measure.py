@@ -131,9 +131,11 @@ def measure(
         distributed = join_distributed(device)
     machine = machine_of(chosen, plan.peak)
     rows: list[Row] = []
-    for name in plan.shapes:
-        shape = SHAPES[name]
-        rows += _measured_arms(name, shape, plan, distributed, machine, end, notice)
+    for number, name in enumerate(plan.shapes):
+        shape, now = SHAPES[name], time.monotonic()
+        # Shapes share the time, so that a large one does not leave the next without any.
+        own_end = now + (end - now) / (len(plan.shapes) - number)
+        rows += _measured_arms(name, shape, plan, distributed, machine, own_end, notice)
         if plan.generation:
             notice(f"{name}: {GENERATION}")
             rows.append(_generation(name, shape, distributed.device, plan, end))

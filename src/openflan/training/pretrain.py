@@ -54,10 +54,10 @@ def pretrain(
     """Trains the recipe in its run folder and exports `model/`; continues where an earlier call stopped.
 
     `strict`: refuses a model that cannot be packed. `allow_changes`: continues with another recipe or other
-    data than the run began with, and records it.
+    data than the run began with, and records it. `device`: see `models.device`.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or in
-    which another training is running.
+    Raises InputError for bad data, a device that is not here, a model that does not fit, or a run folder that
+    holds another recipe or in which another training is running.
     """
     setup = prepare_pretraining(
         recipe, run, strict=strict, allow_changes=allow_changes, label=label, device=device
