@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openflan.api.conversation import Conversation
+    from openflan.api.chat_session import ChatSession
     from openflan.api.evaluate import evaluate
     from openflan.api.finetune import finetune, recipe_from_rows
     from openflan.api.load_model import LoadedModel, load_model
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChatSession",
     "Comparison",
-    "Conversation",
     "EvaluateOptions",
     "EvaluationScore",
     "FinetuneOptions",
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ChatSession": "api.chat_session",
     "Comparison": "api.scores",
-    "Conversation": "api.conversation",
     "EvaluateOptions": "api.options",
     "EvaluationScore": "evaluation.score_record",
     "FinetuneOptions": "api.options",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_models import EOS, PAD, llama, t5
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from openflan.api.conversation import Conversation
+from openflan.api.chat_session import ChatSession
 from openflan.api.load_model import LoadedModel, load_model
 from openflan.api.options import LoadOptions
 from openflan.errors import InputError
@@ -153,7 +153,7 @@ def test_turns_and_system_message_are_those_of_the_template(folder: Path, model:
 def test_a_conversation_keeps_its_turns_and_leaves_the_oldest_out_where_they_do_not_fit(
     folder: Path, model: LoadedModel
 ) -> None:
-    conversation, notices = Conversation(model, max_tokens=6), list[str]()
+    conversation, notices = ChatSession(model, max_tokens=6), list[str]()
     pieces: list[str] = []
     first = conversation.ask("sky?", pieces.append, notices.append)
     assert "".join(pieces) == first.text

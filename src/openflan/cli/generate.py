@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from openflan.api.conversation import Conversation
+from openflan.api.chat_session import ChatSession
 from openflan.api.load_model import LoadedModel, locate, open_located
 from openflan.api.options import LoadOptions
 from openflan.cli.output import print_json
@@ -193,13 +193,13 @@ def _prompts(file: Path) -> list[str]:
 def _converse(loaded: LoadedModel, asking: _Asking) -> None:
     """Prompt after prompt until an empty line or the end of the input. A chat model keeps the conversation;
     for any other each prompt stands alone."""
-    conversation = (
-        Conversation(loaded, asking.system, asking.max_tokens, asking.temperature, asking.top_k, asking.seed)
+    session = (
+        ChatSession(loaded, asking.system, asking.max_tokens, asking.temperature, asking.top_k, asking.seed)
         if loaded.answers_in_chat
         else None
     )
     if sys.stdin.isatty():
-        each = "one conversation" if conversation is not None else "each by itself"
+        each = "one conversation" if session is not None else "each by itself"
         typer.echo(f"One prompt a line, {each}; an empty line ends.", err=True)
     while True:
         if sys.stdin.isatty():
@@ -207,8 +207,8 @@ def _converse(loaded: LoadedModel, asking: _Asking) -> None:
         line = sys.stdin.readline().rstrip("\n")
         if not line.strip():
             return
-        if conversation is None:
+        if session is None:
             _print_stream(loaded, line, asking)
             continue
-        _note_too_long(line, conversation.ask(line, _show, lambda text: typer.echo(f"({text})", err=True)))
+        _note_too_long(line, session.ask(line, _show, lambda text: typer.echo(f"({text})", err=True)))
         typer.echo()

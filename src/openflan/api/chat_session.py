@@ -10,7 +10,7 @@ from openflan.inference.protocol import Completion, ShowText, Turn
 
 
 @dataclass(slots=True)
-class Conversation:
+class ChatSession:
     """A conversation with a model that has a chat template.
 
     `system` is a message to the model that stays before all turns. `turns` are the questions and answers so
