@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openflan.api.chat_session import ChatSession
     from openflan.api.evaluate import evaluate
     from openflan.api.finetune import finetune, recipe_from_rows
     from openflan.api.load_model import LoadedModel, load_model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from openflan.api.scores import Comparison, compare, score
     from openflan.errors import InputError, SetupError
     from openflan.evaluation.score_record import EvaluationScore
+    from openflan.inference.protocol import Turn
     from openflan.recipe.load_recipe import load_recipe
     from openflan.recipe.schema import Recipe
     from openflan.run_folder import Run
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChatSession",
     "Comparison",
     "EvaluateOptions",
     "EvaluationScore",
@@ -35,6 +38,7 @@ __all__ = [
     "Recipe",
     "Run",
     "SetupError",
+    "Turn",
     "__version__",
     "compare",
     "evaluate",
@@ -48,6 +52,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ChatSession": "api.chat_session",
     "Comparison": "api.scores",
     "EvaluateOptions": "api.options",
     "EvaluationScore": "evaluation.score_record",
@@ -59,6 +64,7 @@ _MODULES = {
     "Recipe": "recipe.schema",
     "Run": "run_folder",
     "SetupError": "errors",
+    "Turn": "inference.protocol",
     "compare": "api.scores",
     "evaluate": "api.evaluate",
     "finetune": "api.finetune",

@@ -77,8 +77,8 @@ def apply_chat_template(tokenizer: Any, messages: Any, **options: Any) -> Any:
             )
     name = getattr(tokenizer, "name_or_path", "") or "the tokenizer"
     raise InputError(
-        f"the chat template of {name} cannot be used: {reason}; use `packing.layout: paper` or plain, or "
-        "correct the template"
+        f"the chat template of {name} cannot be used: {reason}; use `packing.layout: paper` or plain (with "
+        "`openflan generate`: `--no-chat`), or correct the template"
     )
 
 

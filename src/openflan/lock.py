@@ -1,16 +1,21 @@
 """Locks between processes, each on a file. A lock ends with the process that holds it, also if that
-crashes."""
+crashes.
+
+The system's own lock of a file is used (`flock`, on Windows `LockFileEx`). Where Python has neither, a second
+file beside it, `NAME.held`, stands for the lock; it names its process, so that one that was left by a crash
+is taken over.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import lock_descriptor
+from filelock import SoftFileLock, Timeout, lock_descriptor
 
 from openflan.errors import InputError, SetupError
 
@@ -48,8 +53,10 @@ def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
     """
     for attempt in range(_ATTEMPTS):
         descriptor = _opened(path)
+        marker = ExitStack()
         try:
-            _take(descriptor, path, busy)
+            if not _take(descriptor, path, busy):
+                marker.enter_context(_marker(path, busy))
             status = os.fstat(descriptor)
             held = Held(path, (status.st_dev, status.st_ino))
             if not held.lost() or attempt + 1 == _ATTEMPTS:
@@ -58,6 +65,7 @@ def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
         finally:
             # Closing the file ends the lock.
             os.close(descriptor)
+            marker.close()
 
 
 def _opened(path: Path) -> int:
@@ -68,13 +76,42 @@ def _opened(path: Path) -> int:
         raise SetupError(f"{path.parent}: cannot be written: {error.strerror or error}") from error
 
 
-def _take(descriptor: int, path: Path, busy: str | None) -> None:
+def _take(descriptor: int, path: Path, busy: str | None) -> bool:
+    """Locks an open file; returns False where Python has no lock of the system's."""
     try:
         if not lock_descriptor(descriptor, blocking=busy is None):
             raise InputError(busy or str(path))
     except OSError as error:
+        if error.errno == errno.ENOSYS and not _has_system_locks():
+            return False
         if error.errno not in _NO_LOCKS:
             raise SetupError(f"{path}: cannot be locked: {error.strerror or error}") from error
+    return True
+
+
+def _has_system_locks() -> bool:
+    """Whether Python has a lock of the system's, which a file system may still lack."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        return os.name == "nt"
+    return True
+
+
+@contextmanager
+def _marker(path: Path, busy: str | None) -> Iterator[None]:
+    """Holds the file that stands for a lock."""
+    held = SoftFileLock(path.with_name(f"{path.name}.held"), timeout=0 if busy is not None else -1)
+    try:
+        held.acquire()
+    except Timeout:
+        raise InputError(busy or str(path)) from None
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be locked: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

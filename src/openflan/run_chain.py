@@ -28,9 +28,11 @@ from openflan.run_folder import Run, read_json, write_json
 Notice = Callable[[str], None]
 
 
-def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text: None) -> Path:
+def run_chain(
+    steps: Sequence[Step], folder: Path, notice: Notice = lambda text: None, *, device: str | None = None
+) -> Path:
     """Trains the steps that are not finished, in order; returns the folder of the last model. `notice` gets a
-    line for each step.
+    line for each step. `device`: see `models.device`.
 
     Raises InputError if a finished step was made by another recipe, or began with another model than the step
     before it now has; else what the steps raise, such as Terminated on SIGTERM.
@@ -74,7 +76,7 @@ def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text:
             records[step.folder] = {"base": base}
             if main:
                 write_json(path, records)
-            _train(step, run)
+            _train(step, run, device)
         model = run.model
         if main and records.get(step.folder, {}).get("model") is None:
             records[step.folder] = {"base": base, "model": fingerprint(model)}
@@ -140,12 +142,12 @@ def _check_data(step: Step) -> None:
         benchmarks_of(step.recipe.evaluation)
 
 
-def _train(step: Step, run: Run) -> None:
+def _train(step: Step, run: Run, device: str | None) -> None:
     from openflan.training.finetune import finetune
     from openflan.training.pretrain import pretrain
     from openflan.training_evaluation import evaluator
 
     if isinstance(step.recipe, PretrainRecipe):
-        pretrain(step.recipe, run)
+        pretrain(step.recipe, run, device=device)
     elif isinstance(step.recipe, Recipe):
-        finetune(step.recipe, run, evaluate=evaluator(step.recipe, run))
+        finetune(step.recipe, run, evaluate=evaluator(step.recipe, run), device=device)

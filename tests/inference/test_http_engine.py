@@ -14,7 +14,7 @@ import pytest
 from openflan.errors import InputError, SetupError
 from openflan.inference import Completion, HttpEngine, Request
 from openflan.inference.http import KEYS
-from openflan.inference.protocol import LikelihoodEngine
+from openflan.inference.protocol import LikelihoodEngine, Turn
 
 SECRET = "sk-very-secret-0123"
 Answer = tuple[int, Any, dict[str, str]]
@@ -115,6 +115,24 @@ def test_messages_and_samples(server: Server) -> None:
         40,
     )
     assert engine.fingerprint != _engine(server).fingerprint
+
+
+def test_turns_before_a_prompt_are_messages_and_need_chat(server: Server) -> None:
+    before = (Turn("system", "Be brief."), Turn("user", "hi"), Turn("assistant", "hello"))
+    request = Request("and now?", 5, temperature=0.7, before=before)
+    list(_engine(server, chat=True).generate([request, Request("and now?", 5, temperature=0.7)]))
+    bodies = sorted((body for _, body, _ in server.calls), key=lambda body: len(body["messages"]))
+    assert bodies[1]["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "and now?"},
+    ]
+    # Draws are those of the whole conversation.
+    assert bodies[0]["seed"] != bodies[1]["seed"]
+    with pytest.raises(InputError, match="need a chat template.*with a server: `--chat`"):
+        list(_engine(server).generate([request]))
+    assert len(server.calls) == 2
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])

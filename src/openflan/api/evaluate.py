@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from openflan.evaluation.process_shares import Processes
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.selection import check_prompts, chosen_benchmarks, fetch_files, subset_of
 from openflan.evaluation.training_tasks import warn_of_training_tasks
+from openflan.inference.http import is_address
 from openflan.mixture.embedded_seeds import warn_of_other_data
+from openflan.models.device import choose_device
 from openflan.models.locate import Located
 from openflan.models.quiet import quiet_libraries
 from openflan.run_folder import Run
@@ -85,6 +88,8 @@ def evaluate_all(
         raise InputError(
             "the model is already loaded: give `load` to `load_model` instead of EvaluateOptions"
         )
+    if options.load.device is not None and not isinstance(model, LoadedModel) and not is_address(str(model)):
+        choose_device(options.load.device)
     with request_sharing() as processes:
         if options.fetch and processes.rank == 0:
             fetch_files(names, options.suite)
@@ -112,6 +117,8 @@ def evaluate_all(
         check_prompts(chosen)
         quiet_libraries()
         loaded = model if isinstance(model, LoadedModel) else open_located(name, located, options.load)
+        if processes.rank == 0:
+            _warn_of_unused_template(loaded)
         run = _run_of(name, located, options)
         scores = [
             _evaluate_benchmark(run, loaded, benchmark, tasks, options, processes, progress, generated)
@@ -154,8 +161,18 @@ def _evaluate_benchmark(
         restart=options.restart,
         processes=processes,
         context=model.options.context,
-        chat=model.options.chat,
+        chat=bool(model.options.chat),
     )
+
+
+def _warn_of_unused_template(model: LoadedModel) -> None:
+    """Warns where a model that openflan did not finetune has a chat template and its prompts stay plain."""
+    if model.has_unused_template:
+        warnings.warn(
+            f"{model.name} has a chat template, which is left aside: published protocols are plain; `--chat` "
+            "puts each prompt into it",
+            stacklevel=2,
+        )
 
 
 def _decoding(options: EvaluateOptions) -> Decoding:

@@ -63,6 +63,7 @@ def finetune_into(recipe: Recipe, run: Run, options: FinetuneOptions, *, label: 
             allow_changes=options.allow_changes,
             evaluate=evaluator(recipe, run),
             label=label,
+            device=options.device,
         )
     finally:
         leave_distributed()

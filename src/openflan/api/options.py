@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from openflan.errors import InputError
+from openflan.models.device import check_device_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +19,23 @@ class LoadOptions:
       step.
     - `context`: the most tokens of a prompt; for a causal model, of a prompt and its generation together.
     - `dtype`: `float32` (the default up to 1.5 billion parameters) or `bfloat16`.
-    - `chat`: put each prompt into the model's chat template.
+    - `chat`: whether each prompt is put into the model's chat template. By default a finetuned model gets the
+      layout of its recipe; of other models `generate` uses the template if there is one, and benchmarks do
+      not, because published protocols are plain.
+    - `device`: `cuda`, `cuda:N`, `mps` or `cpu`; the default is a CUDA GPU if there is one, else MPS, else
+      the CPU.
     - `model_name`: the model of a server, where the model is an address such as `http://localhost:8000/v1`.
     - `parallel`: calls to a server that run at the same time.
     - `per_minute`: the most calls to a server that start in one minute; 0 sets no limit.
 
-    Raises InputError for a number below its minimum.
+    Raises InputError for a number below its minimum, and for a name that no device has.
     """
 
     checkpoint: str | None = None
     context: int | None = None
     dtype: str | None = None
-    chat: bool = False
+    chat: bool | None = None
+    device: str | None = None
     model_name: str | None = None
     parallel: int = 8
     per_minute: float = 0
@@ -38,6 +44,7 @@ class LoadOptions:
         _check_minimum("context", self.context, 1)
         _check_minimum("parallel", self.parallel, 1)
         _check_minimum("per_minute", self.per_minute, 0)
+        check_device_name(self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ class FinetuneOptions:
       `provenance.json` records the changes.
     - `fit`: the memory of a device, such as `24GB`: the recipe is changed as little as needed to fit into it
       by the estimate (smaller micro-batches, layers computed again, weights in bfloat16, an adapter).
+    - `device`: `cuda`, `cuda:N`, `mps` or `cpu`; the default is a CUDA GPU if there is one, else MPS, else
+      the CPU.
+
+    Raises InputError for a name that no device has.
     """
 
     build: Path | str | None = None
@@ -119,6 +130,10 @@ class FinetuneOptions:
     restart: bool = False
     allow_changes: bool = False
     fit: str | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_device_name(self.device)
 
 
 def _check_minimum(name: str, value: float | None, minimum: int) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import next_command
+from openflan.models.device import HELP as DEVICE_HELP
+from openflan.models.device import check_device_name
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.chain_steps import chain_path, load_chain
 from openflan.run_folder import remove_run
@@ -28,6 +30,7 @@ def run(
             "chain's file."
         ),
     ),
+    device: str | None = typer.Option(None, help=DEVICE_HELP),
     restart_from: int | None = typer.Option(
         None,
         min=1,
@@ -55,6 +58,7 @@ def run(
     """
     path = chain_path(chain)
     run_folder = folder or Path("runs") / path.stem
+    check_device_name(device)
     steps = load_chain(path, run_folder, overrides or [])
     quiet_libraries()
     from openflan.run_chain import forget_from, run_chain
@@ -66,7 +70,10 @@ def run(
             remove_run(later_run)
     try:
         model = run_chain(
-            steps, run_folder, notice=lambda text: typer.echo(text, err=True) if is_main else None
+            steps,
+            run_folder,
+            notice=lambda text: typer.echo(text, err=True) if is_main else None,
+            device=device,
         )
     finally:
         leave_distributed()

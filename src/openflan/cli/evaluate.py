@@ -23,6 +23,7 @@ from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.score_saved import printed
 from openflan.evaluation.selection import NAMES, OWN_HELP
+from openflan.models.device import HELP as DEVICE_HELP
 from openflan.run_folder import Run
 
 if TYPE_CHECKING:
@@ -93,7 +94,15 @@ def evaluate(
     dtype: str | None = typer.Option(
         None, help="`float32` (the default up to 1.5 billion parameters) or `bfloat16`."
     ),
-    chat: bool = typer.Option(False, "--chat", help="Put each prompt into the model's chat template."),
+    device: str | None = typer.Option(None, help=DEVICE_HELP),
+    chat: bool = typer.Option(
+        False,
+        "--chat",
+        help=(
+            "Put each prompt into the model's chat template. By default prompts are plain, as published "
+            "protocols are, except for a run whose recipe has the layout `chat`."
+        ),
+    ),
     model_name: str | None = typer.Option(
         None,
         help=(
@@ -166,7 +175,8 @@ def evaluate(
         checkpoint=checkpoint,
         context=context,
         dtype=dtype,
-        chat=chat,
+        chat=chat or None,
+        device=device,
         model_name=model_name,
         parallel=parallel,
         per_minute=per_minute,

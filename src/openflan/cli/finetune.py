@@ -12,6 +12,7 @@ from openflan.api.options import FinetuneOptions
 from openflan.cli.output import next_command
 from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
+from openflan.models.device import HELP as DEVICE_HELP
 from openflan.recipe.load_recipe import load_recipe, packaged_recipes
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
@@ -50,6 +51,7 @@ def finetune(
     restart: bool = typer.Option(
         False, help="Remove the contents of the run folder, except its build, and start again."
     ),
+    device: str | None = typer.Option(None, help=DEVICE_HELP),
     allow_changes: bool = typer.Option(
         False,
         "--allow-changes",
@@ -88,7 +90,7 @@ def finetune(
     exported = [] if dtype is None else [f"model.export_dtype={dtype}"]
     recipe = recipe_of([*(arguments or []), *exported], data, base, wordings, form, columns)
     options = FinetuneOptions(
-        build=build, strict=strict, restart=restart, allow_changes=allow_changes, fit=fit
+        build=build, strict=strict, restart=restart, allow_changes=allow_changes, fit=fit, device=device
     )
     finished = finetune_into(recipe, Run(run or Path("runs") / recipe.name), options, label="finetune")
     if os.environ.get("RANK", "0") != "0":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -164,10 +163,18 @@ def _sizes(index: Index) -> dict[str, int]:
     return sizes
 
 
-def _peak_memory() -> int:
-    """Bytes of memory that this process has had at most."""
+def _peak_memory() -> int | None:
+    """Bytes of memory that this process has had at most; None on Windows, which does not tell it so."""
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _megabytes(size: int | None) -> str:
+    return "not known" if size is None else f"{size / 1e6:,.0f} MB"
 
 
 def _print(result: dict[str, Any], task_overlaps: list[TaskOverlap]) -> None:
@@ -194,7 +201,7 @@ def _print(result: dict[str, Any], task_overlaps: list[TaskOverlap]) -> None:
     )
     typer.echo(
         f"index: {result['index']['ngrams']:,} n-grams, {result['index']['bytes'] / 1e6:,.0f} MB; peak "
-        f"memory {result['peak_memory_bytes'] / 1e6:,.0f} MB"
+        f"memory {_megabytes(result['peak_memory_bytes'])}"
     )
 
 

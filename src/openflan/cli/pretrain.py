@@ -11,8 +11,9 @@ import typer
 
 from openflan.cli.output import next_command, print_json
 from openflan.cli.print_ledger import print_estimates
+from openflan.models.device import HELP as DEVICE_HELP
 from openflan.models.estimate import DEVICES, MFU
-from openflan.models.hardware import check_no_hardware_options, hardware_from_options
+from openflan.models.hardware import check_device_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load_recipe import load_pretrain_recipe
 from openflan.run_folder import Run, remove_run
@@ -47,7 +48,7 @@ def pretrain(
         help="Do not train. Print what the recipe would read, and the estimated memory and time.",
     ),
     device: str | None = typer.Option(
-        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}."
+        None, help=f"{DEVICE_HELP} With --plan: the device of the estimate, {', '.join(DEVICES)}."
     ),
     device_tflops: float | None = typer.Option(
         None, help="For the estimate: the peak rate of a device in TFLOP/s, for dense bfloat16."
@@ -83,9 +84,9 @@ def pretrain(
 
     `torchrun --nproc-per-node 8 -m -- openflan pretrain recipes/mine.yaml`
     """
-    hardware = hardware_from_options(device, device_tflops, devices, mfu)
+    hardware = hardware_from_options(device if plan else None, device_tflops, devices, mfu)
     if not plan:
-        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
+        check_device_options(device, device_tflops, devices, mfu, "with --plan")
     loaded = load_pretrain_recipe(recipe, overrides or [])
     quiet_libraries()
     if plan:
@@ -102,7 +103,7 @@ def pretrain(
     from openflan.training.pretrain import pretrain as train
 
     try:
-        train(loaded, folder, strict=strict, allow_changes=allow_changes)
+        train(loaded, folder, strict=strict, allow_changes=allow_changes, device=device)
     finally:
         leave_distributed()
     if main:

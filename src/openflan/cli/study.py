@@ -12,8 +12,10 @@ import typer
 from openflan.cli.output import command_line, next_command, print_json, print_table
 from openflan.cli.print_ledger import span
 from openflan.errors import InputError
+from openflan.models.device import HELP as DEVICE_HELP
+from openflan.models.device import VARIABLE, choose_device
 from openflan.models.estimate import DEVICES, MFU, Hardware
-from openflan.models.hardware import check_no_hardware_options, hardware_from_options
+from openflan.models.hardware import check_device_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ def study(
     ),
     plan: bool = typer.Option(False, "--plan", help="Do not run. Print cells, steps and the estimated cost."),
     device: str | None = typer.Option(
-        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}. Default: cpu."
+        None,
+        help=f"{DEVICE_HELP} With --plan: the device of the estimate, {', '.join(DEVICES)}. Default: cpu.",
     ),
     device_tflops: float | None = typer.Option(
         None, help="With --plan: the peak rate of a device in TFLOP/s, for dense bfloat16."
@@ -97,7 +100,10 @@ def study(
     path = study_path(study)
     loaded = on_dev(load_study(path)) if dev else load_study(path)
     if not plan:
-        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
+        check_device_options(device, device_tflops, devices, mfu, "with --plan")
+        if device is not None:
+            # The processes of the cells read it.
+            os.environ[VARIABLE] = device
     quiet_libraries()
     from openflan.studies.run_study import Options
 
@@ -225,9 +231,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _workers() -> int:
-    import torch
-
-    if torch.cuda.is_available():
+    if choose_device().type != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

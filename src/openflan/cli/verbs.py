@@ -115,7 +115,7 @@ VERBS = (
         "generate",
         "generate",
         "generate",
-        ("Generate text greedily: for one prompt, for a file of prompts, or for prompts from the terminal."),
+        ("Generate text: for one prompt, for a file of prompts, or for prompts from the terminal."),
     ),
     Verb(
         "study",
@@ -142,6 +142,12 @@ VERBS = (
         "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.",
     ),
     Verb("collection", "collection", "app", "Fetch the public files of the Flan collection."),
+    Verb(
+        "bench",
+        "bench",
+        "bench",
+        "Measure how fast this machine trains and generates, and print a table that can be pasted.",
+    ),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
     Verb("wordings", "wordings", "app", "List wordings, check your own, and import those of the collection."),
     Verb(

@@ -10,9 +10,9 @@ the start. Price: requests finish in no order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -32,6 +32,10 @@ class Generation:
     owners: list[int]
     sampling_key: int
     new: list[int] = field(default_factory=list)
+
+
+Watch: TypeAlias = Callable[[Generation], None]
+"""Called with a generation after each of its tokens but the last, after which it is finished."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +97,11 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
             ids,
             request.max_tokens,
             request.stop,
-            *(() if greedy else (request.prompt, request.temperature, request.top_k, request.seed)),
+            *(
+                ()
+                if greedy
+                else (request.prompt, request.before, request.temperature, request.top_k, request.seed)
+            ),
         )
         # All greedy samples are equal.
         for sample in range(1 if greedy else request.samples):
@@ -108,7 +116,11 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
 
 
 def decode(
-    decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: Budget
+    decoder: Decoder,
+    prompts: Iterable[Prompt],
+    ending: Ending,
+    budget: Budget,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[Generation, Completion]]:
     """Every generation of every prompt with its completion, in the order in which they end."""
     waiting, admitted = deque(prompts), deque[Prompt]()
@@ -135,6 +147,8 @@ def decode(
             prompt, generation = active[index]
             generation.new.append(following[index])
             if not ending.is_over(generation.new, generation.request.stop, generation.request.max_tokens):
+                if watch is not None:
+                    watch(generation)
                 continue
             yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
             decoder.drop(index)

@@ -259,7 +259,7 @@ class CausalDecoder:
             [token for _, options in prompts for option in options for token in option], device=self.device
         )
         log_probabilities_L = (
-            (logits_LV.gather(1, option_ids[:, None])[:, 0] - logits_LV.logsumexp(-1)).double().cpu()
+            (logits_LV.gather(1, option_ids[:, None])[:, 0] - logits_LV.logsumexp(-1)).cpu().double()
         )
         option_sums = iter(
             [float(part.sum()) for part in torch.split(log_probabilities_L, [len(ids) for _, ids in fed])]

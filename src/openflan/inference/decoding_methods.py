@@ -8,18 +8,19 @@ Each is a small object with `generate(prompts, ending)` and `score(questions)`; 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from openflan.inference.batching import Budget, Generation, Prompt, decode
+from openflan.errors import InputError
+from openflan.inference.batching import Budget, Generation, Prompt, Watch, decode
 from openflan.inference.causal_attention import decoding_attention
 from openflan.inference.causal_decoding import CausalDecoder
 from openflan.inference.ending import Ending
 from openflan.inference.limits import DecodingMethod
 from openflan.inference.plain import generate_plain, score_plain
 from openflan.inference.prefixes import share_prefixes
-from openflan.inference.protocol import Completion, OptionScores
+from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores
 from openflan.inference.t5_decoding import T5Decoder
 
 _MAX_GENERATIONS = {"cpu": 64, "cuda": 512}
@@ -38,6 +39,31 @@ class Question(NamedTuple):
     options: list[list[int]]
 
 
+def questions_of(
+    requests: Sequence[LikelihoodRequest],
+    ids_of: Callable[[str], list[int]],
+    option_ids_of: Callable[[str, str], list[int]],
+    fits: Callable[[Sequence[int], Sequence[Sequence[int]]], bool],
+) -> tuple[list[Question], list[int]]:
+    """The questions of requests, equal ones once, and the indices of requests that do not fit (`fits`, by the
+    ids of prompt and options). Raises InputError for a request without options."""
+    indices_by_text: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for index, request in enumerate(requests):
+        if not request.options:
+            raise InputError("a question without options cannot be scored by likelihood")
+        indices_by_text.setdefault((request.prompt, request.options), []).append(index)
+    questions: list[Question] = []
+    too_long: list[int] = []
+    for (prompt, texts), indices in indices_by_text.items():
+        ids = tuple(ids_of(prompt))
+        options = [option_ids_of(prompt, option) for option in texts]
+        if fits(ids, options):
+            questions.append(Question(Prompt(ids, []), indices, options))
+        else:
+            too_long += indices
+    return questions, too_long
+
+
 @dataclass(frozen=True, slots=True)
 class LocalDecoding(ABC):
     """A model on this machine. `pad` fills batches of unequal length, `batch_tokens` bounds the tokens in
@@ -49,8 +75,10 @@ class LocalDecoding(ABC):
     prefix: bool
 
     @abstractmethod
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
-        """Each generation with its completion, in the order in which they end."""
+    def generate(
+        self, prompts: list[Prompt], ending: Ending, watch: Watch | None = None
+    ) -> Iterator[tuple[Generation, Completion]]:
+        """Each generation with its completion, in the order in which they end; `watch` sees their tokens."""
 
     @abstractmethod
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:
@@ -71,8 +99,10 @@ class LocalDecoding(ABC):
 class T5Decoding(LocalDecoding):
     """Our decoder of the T5 family."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
-        return decode(T5Decoder(self.model), prompts, ending, self.budget)
+    def generate(
+        self, prompts: list[Prompt], ending: Ending, watch: Watch | None = None
+    ) -> Iterator[tuple[Generation, Completion]]:
+        return decode(T5Decoder(self.model), prompts, ending, self.budget, watch)
 
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:
         decoder = T5Decoder(self.model)
@@ -84,10 +114,12 @@ class T5Decoding(LocalDecoding):
 class CausalDecoding(LocalDecoding):
     """Our decoder of causal models."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
+    def generate(
+        self, prompts: list[Prompt], ending: Ending, watch: Watch | None = None
+    ) -> Iterator[tuple[Generation, Completion]]:
         with decoding_attention(self.model):
             decoder = CausalDecoder(self.model, prefix=self.prefix)
-            yield from decode(decoder, self._ordered(prompts), ending, self.budget)
+            yield from decode(decoder, self._ordered(prompts), ending, self.budget, watch)
 
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:
         with decoding_attention(self.model):
@@ -107,8 +139,12 @@ class CausalDecoding(LocalDecoding):
 class TransformersDecoding(LocalDecoding):
     """transformers' own `generate` and forward, for every other architecture."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
-        return generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix)
+    def generate(
+        self, prompts: list[Prompt], ending: Ending, watch: Watch | None = None
+    ) -> Iterator[tuple[Generation, Completion]]:
+        return generate_plain(
+            self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix, watch=watch
+        )
 
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:
         for question in questions:

@@ -51,7 +51,7 @@ class Ending:
         text = self.text(kept)
         cut = min((place for mark in stop if (place := text.find(mark)) >= 0), default=None)
         finish: Finish = "stop" if cut is not None else "length" if end is None else "eos"
-        return Completion(text if cut is None else text[:cut], len(kept), finish, sample)
+        return Completion(text if cut is None else text[:cut], len(kept), finish, sample, tuple(kept))
 
     def text(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

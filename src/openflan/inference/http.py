@@ -124,8 +124,10 @@ class HttpEngine:
         """Completions in the order in which they arrive.
 
         Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if
-        it does not take the request.
+        it does not take the request, or for turns before a prompt without `chat`.
         """
+        for request in requests:
+            request.check(chat=self.chat)
         calls = (
             (index, sample) for index, request in enumerate(requests) for sample in range(request.samples)
         )
@@ -152,15 +154,12 @@ class HttpEngine:
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }
-        body |= (
-            {"messages": [{"role": "user", "content": request.prompt}]}
-            if self.chat
-            else {"prompt": request.prompt}
-        )
+        body |= {"messages": request.messages()} if self.chat else {"prompt": request.prompt}
         if request.stop:
             body["stop"] = list(request.stop)
         if request.temperature > 0:
-            body["seed"] = combine("http", request.prompt, request.seed, sample) % _SEEDS
+            before = [part for turn in request.before for part in (turn.role, turn.content)]
+            body["seed"] = combine("http", request.prompt, request.seed, sample, *before) % _SEEDS
             if request.top_k:
                 body["top_k"] = request.top_k
         try:

@@ -18,27 +18,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
+from openflan.hashes import SHORT, sha256_of
+from openflan.inference.chat import check_template, turn_ends
 from openflan.inference.limits import (
+    DTYPES,
     DecodingMethod,
     batch_tokens_of,
     context_of,
     decoding_method,
+    default_dtype,
     end_of_sequence,
     evaluating,
     within_window,
 )
-from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
+from openflan.inference.prompt_ids import option_ids, prompt_ids
+from openflan.inference.protocol import (
+    Completion,
+    LikelihoodRequest,
+    OptionScores,
+    Request,
+    ShowText,
+    Turn,
+)
 from openflan.models.folder import Separator, added_tokens_of, layout_of, model_folder, separator_of
-from openflan.packing.message_form import TEXTS, MessageForm, form_of, sent
+from openflan.packing.message_form import TEXTS, MessageForm, form_of
 from openflan.packing.text_ids import AddedTokens, TextIds
 
 if TYPE_CHECKING:
-    from openflan.inference.decoding_methods import LocalDecoding, Question
-
-DTYPES = ("float32", "bfloat16")
-FLOAT32_PARAMETERS = 1_500_000_000
-"""The most parameters of a model that computes in float32 unless a dtype is named; models called "1B" have
-up to 1.5 billion."""
+    from openflan.inference.batching import Watch
+    from openflan.inference.decoding_methods import LocalDecoding
 
 _ENGINE = "openflan decoding 2"
 _CHUNK = {"cpu": 128, "cuda": 256}
@@ -81,20 +89,24 @@ class HuggingFaceEngine:
         batch_tokens: int | None = None,
         separator: Separator | None = None,
         encode: Callable[[str], list[int]] | None = None,
-        chat: bool = False,
+        chat: bool | None = None,
         dtype: str | None = None,
+        device: str | None = None,
     ) -> HuggingFaceEngine:
-        """Loads a model folder or hub id, onto the GPU if there is one.
+        """Loads a model folder or hub id onto a device (see `models.device`), by default a GPU if there is
+        one.
 
         `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it
         follows from the memory they take. `separator` defaults to the folder's `openflan_layout`. `encode`
         turns a prompt into ids and defaults to the tokenizer; the end of sequence that T5 and the paper's
-        causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
+        causal layout need is added afterwards. `dtype` is one of DTYPES; see
+        `limits.default_dtype`. `chat` None
+        means the chat template for a model that was finetuned in it, and plain prompts for all others.
 
         Raises InputError if the folder is no complete checkpoint, its weights do not belong to its
-        configuration, it has no end of sequence or (with `chat`) no chat template, or `context` exceeds the
-        learned positions of a model. Warns where a model without learned positions gets a longer context than
-        it was trained with.
+        configuration, it has no end of sequence or (with `chat`) no chat template that works, there is no
+        such device, or `context` exceeds the learned positions of a model. Warns where a model without
+        learned positions gets a longer context than it was trained with.
         """
         if dtype is not None and dtype not in DTYPES:
             raise InputError(
@@ -106,20 +118,22 @@ class HuggingFaceEngine:
         import torch
 
         from openflan.inference.fingerprint import folder_fingerprint
+        from openflan.models.device import choose_device
         from openflan.models.load_model import load_pretrained, tokenizer_of
 
         chosen = separator_of(folder) if separator is None else separator
         # A model that was finetuned with its chat template gets its prompts in it.
-        chat = chat or layout_of(folder) == "chat"
+        chat = layout_of(folder) == "chat" if chat is None else chat
+        # What can be wrong without the weights is found before they are loaded.
+        put_on, tokenizer = choose_device(device), tokenizer_of(str(folder))
+        if chat:
+            check_template(tokenizer, str(folder))
         model = load_pretrained(str(folder))
-        small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
-        precision = dtype or ("float32" if small else "bfloat16")
-        model = model.to(
-            device="cuda" if torch.cuda.is_available() else "cpu", dtype=getattr(torch, precision)
-        )
+        precision = dtype or default_dtype(model)
+        model = model.to(device=put_on, dtype=getattr(torch, precision))
         made = cls.of(
             model,
-            tokenizer_of(str(folder)),
+            tokenizer,
             fingerprint="",
             context=context,
             separator=chosen,
@@ -129,15 +143,8 @@ class HuggingFaceEngine:
             added_tokens=added_tokens_of(folder),
             name=str(folder),
         )
-        settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
-        flags = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
-        flags["added tokens as text"] = made.text.added_tokens == "text"
-        return replace(
-            made,
-            fingerprint=folder_fingerprint(
-                folder, *settings, *(name for name, is_set in flags.items() if is_set)
-            ),
-        )
+        settings = made._settings([f"dtype {precision}"], own_encoding=encode is not None)
+        return replace(made, fingerprint=folder_fingerprint(folder, *settings))
 
     @classmethod
     def of(
@@ -157,19 +164,17 @@ class HuggingFaceEngine:
         """An engine over a model in memory, on its device and in its dtype: for evaluation during training.
 
         While it answers, the model is in evaluation mode and a causal one has our attention function;
-        afterwards it has its former mode and attention function. `added_tokens`: see `TextIds`.
-        `fingerprint` names the weights (without one they are hashed now); make another engine when they have
-        changed. Raises InputError as `load` does."""
+        afterwards it has its former mode and attention function. `added_tokens`: see `TextIds`. `fingerprint`
+        names the weights (without one they are hashed now); make another engine when they have changed.
+        Raises InputError as `load` does.
+        """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
 
-        if chat and not getattr(tokenizer, "chat_template", None):
-            raise InputError(
-                f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that "
-                "was trained on messages"
-            )
-        eos = end_of_sequence(model, tokenizer, name)
+        eos, text = end_of_sequence(model, tokenizer, name), TextIds(tokenizer, added_tokens)
+        if chat:
+            check_template(tokenizer, name, text=text)
         used = context_of(model.config, context, name)
         pad = tokenizer.pad_token_id
         prefix = not model.config.is_encoder_decoder and attention_of_model(model) == "prefix"
@@ -177,33 +182,57 @@ class HuggingFaceEngine:
             method = decoding_method(model, prefix=prefix)
         if prefix and method == "transformers":
             used = within_window(model.config, used, name)
-        if fingerprint is None:
-            from openflan.inference.fingerprint import model_fingerprint
-
-            flags = {"chat": chat, "prefix attention": prefix}
-            fingerprint = model_fingerprint(
-                model,
-                _ENGINE,
-                f"context {used}",
-                f"separator {separator}",
-                *(name for name, is_set in flags.items() if is_set),
-            )
-        text = TextIds(tokenizer, added_tokens)
-        return cls(
+        form = form_of(tokenizer.chat_template, text.written, name) if chat else TEXTS
+        made = cls(
             model=model,
             tokenizer=tokenizer,
             text=text,
             encode=encode or text.marked,
-            fingerprint=fingerprint,
+            fingerprint=fingerprint or "",
             context=used,
             separator=separator,
-            eos=frozenset(eos),
-            pad=eos[0] if pad is None else pad,
+            eos=eos | turn_ends(text, form) if chat else eos,
+            pad=min(eos) if pad is None else pad,
             batch_tokens=batch_tokens or batch_tokens_of(model),
             method=method,
             chat=chat,
             prefix=prefix,
-            form=form_of(tokenizer.chat_template, text.written, name) if chat else TEXTS,
+            form=form,
+        )
+        if fingerprint is not None:
+            return made
+        from openflan.inference.fingerprint import model_fingerprint
+
+        return replace(made, fingerprint=model_fingerprint(model, *made._settings([])))
+
+    def _settings(self, first: list[str], *, own_encoding: bool = False) -> list[str]:
+        """All but the weights and `first` that changes what is generated, for a fingerprint."""
+        flags = {"own encoding": own_encoding, "chat": self.chat, "prefix attention": self.prefix}
+        flags["added tokens as text"] = self.text.added_tokens == "text"
+        more_ends = self.eos - end_of_sequence(self.model, self.tokenizer, "the model")
+        return [
+            _ENGINE,
+            *first,
+            f"context {self.context}",
+            f"separator {self.separator}",
+            *(name for name, is_set in flags.items() if is_set),
+            *(f"ends at {token}" for token in sorted(more_ends)),
+        ]
+
+    def in_chat(self) -> HuggingFaceEngine:
+        """The same model, with each prompt put into the tokenizer's chat template. Raises InputError for a
+        tokenizer without a template that works."""
+        if self.chat:
+            return self
+        name = getattr(self.tokenizer, "name_or_path", "") or "the model"
+        check_template(self.tokenizer, name, text=self.text)
+        form = form_of(self.tokenizer.chat_template, self.text.written, name)
+        return replace(
+            self,
+            chat=True,
+            form=form,
+            eos=self.eos | turn_ends(self.text, form),
+            fingerprint=sha256_of(f"{self.fingerprint} chat")[:SHORT],
         )
 
     @property
@@ -226,42 +255,14 @@ class HuggingFaceEngine:
         that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
-    def ids(self, prompt: str) -> list[int]:
-        """The ids of a prompt. Inputs of T5, and causal inputs of the paper's layout, end with exactly one
-        end of sequence."""
-        if self.chat:
-            turn = sent([{"role": "user", "content": prompt}], self.form)
-            return self.text.chat(turn, add_generation_prompt=True)
-        ids = self.encode(prompt)
-        if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
-            ids = [
-                *ids,
-                self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos),
-            ]
-        if not ids:
-            raise InputError(
-                "a prompt is empty, and this model's tokenizer adds no token to it; write at least one "
-                "character"
-            )
-        return ids
+    def ids(self, prompt: str, before: Sequence[Turn] = ()) -> list[int]:
+        """The ids of a prompt, with `chat` after the turns `before` it. Inputs of T5, and causal inputs of
+        the paper's layout, end with exactly one end of sequence."""
+        return prompt_ids(self, prompt, before)
 
     def option_ids(self, prompt: str, option: str) -> list[int]:
-        """The ids of an option after a prompt. Where the prompt ends in a token of its own, white space
-        before the option is dropped; elsewhere prompt and option are tokenised together, and what goes beyond
-        the prompt's number of tokens is the option (as lm-eval does).
-
-        Raises InputError for an option without a token.
-        """
-        if self.seq2seq or self.separator == "eos" or self.chat:
-            ids = self.text.batch([option.lstrip()])[0]
-        else:
-            ids = self.encode(prompt + option)[len(self.ids(prompt)) :]
-        if not ids:
-            raise InputError(
-                f"the option {option!r} has no token of its own after the prompt: give each option at "
-                "least one character"
-            )
-        return ids
+        """The ids of an option after a prompt; see `prompt_ids.option_ids`."""
+        return option_ids(self, prompt, option)
 
     def fits(self, prompt: str, max_tokens: int) -> bool:
         """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be
@@ -272,27 +273,41 @@ class HuggingFaceEngine:
         """Completions in the order in which they end. Prompts that do not fit come first, as `too-long`
         without text. Equal requests are computed once.
 
-        Raises InputError for a request with impossible numbers.
+        Raises InputError for a request with impossible numbers, and for turns before a prompt without `chat`.
         """
+        return self._generate(requests, None)
+
+    def stream(self, request: Request, show: ShowText) -> Completion:
+        """The completion of one request with one sample; `show` is called with pieces that make up its text,
+        as it is generated. Raises InputError as `generate` does."""
+        from openflan.inference.ending import Ending
+        from openflan.inference.streaming import TextStream
+
+        stream = TextStream(Ending(self.tokenizer, self.eos), show)
+        ((_, completion),) = self._generate([replace(request, samples=1)], stream.watch)
+        stream.finish(completion)
+        return completion
+
+    def _generate(self, requests: Sequence[Request], watch: Watch | None) -> Iterator[tuple[int, Completion]]:
         from openflan.inference.batching import prompts_of
         from openflan.inference.ending import Ending
 
         fitting: list[tuple[int, tuple[int, ...], Request]] = []
-        known: dict[str, tuple[int, ...]] = {}
+        known: dict[tuple[str, tuple[Turn, ...]], tuple[int, ...]] = {}
         for index, request in enumerate(requests):
-            _check(request)
-            max_prompt_tokens = self._max_prompt_tokens(request.max_tokens)
-            if request.prompt not in known:
-                known[request.prompt] = tuple(self.ids(request.prompt))
-            if len(known[request.prompt]) > max_prompt_tokens:
+            request.check(chat=self.chat)
+            key = request.prompt, request.before
+            if key not in known:
+                known[key] = tuple(self.ids(*key))
+            if len(known[key]) > self._max_prompt_tokens(request.max_tokens):
                 yield from (
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
-                fitting.append((index, known[request.prompt], request))
+                fitting.append((index, known[key], request))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
-            for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
+            for generation, completion in self._decoding().generate(prompts_of(fitting), ending, watch):
                 for index in generation.owners:
                     original = requests[index]
                     # All greedy samples are equal.
@@ -305,23 +320,13 @@ class HuggingFaceEngine:
 
         Raises InputError for a request without options, or an option without a token.
         """
-        from openflan.inference.batching import Prompt
-        from openflan.inference.decoding_methods import Question
+        from openflan.inference.decoding_methods import questions_of
 
-        questions: list[Question] = []
-        known: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-        for index, request in enumerate(requests):
-            if not request.options:
-                raise InputError("a question without options cannot be scored by likelihood")
-            same = known.setdefault((request.prompt, request.options), [])
-            same.append(index)
-        for (prompt, texts), indices in known.items():
-            ids = tuple(self.ids(prompt))
-            options = [self.option_ids(prompt, option) for option in texts]
-            if len(ids) + (0 if self.seq2seq else max(map(len, options)) - 1) > self.context:
-                yield from ((index, OptionScores((), ())) for index in indices)
-            else:
-                questions.append(Question(Prompt(ids, []), indices, options))
+        def fits(ids: Sequence[int], options: Sequence[Sequence[int]]) -> bool:
+            return len(ids) + (0 if self.seq2seq else max(map(len, options)) - 1) <= self.context
+
+        questions, too_long = questions_of(requests, self.ids, self.option_ids, fits)
+        yield from ((index, OptionScores((), ())) for index in too_long)
         with evaluating(self.model):
             yield from self._decoding().score(questions)
 
@@ -336,12 +341,3 @@ class HuggingFaceEngine:
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}, expected at least 1")
         return self.context if self.seq2seq else self.context - max_tokens
-
-
-def _check(request: Request) -> None:
-    if request.samples < 1:
-        raise InputError(f"samples is {request.samples}, expected at least 1")
-    if request.temperature < 0 or request.top_k < 0:
-        raise InputError(
-            f"temperature is {request.temperature} and top_k {request.top_k}, expected neither below 0"
-        )

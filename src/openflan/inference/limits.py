@@ -21,6 +21,19 @@ _MOST_BATCH_TOKENS = {"cpu": 32_768, "cuda": 1 << 20}
 _CPU_CACHE_BYTES = 2 << 30
 
 
+DTYPES = ("float32", "bfloat16")
+"""The number formats in which a model may generate."""
+
+_FLOAT32_PARAMETERS = 1_500_000_000
+
+
+def default_dtype(model: Any) -> str:
+    """The number format in which a model generates unless one is named: float32 up to 1.5 billion parameters,
+    which models called "1B" have at most, and bfloat16 above."""
+    small = sum(parameter.numel() for parameter in model.parameters()) <= _FLOAT32_PARAMETERS
+    return "float32" if small else "bfloat16"
+
+
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Runs a block in evaluation mode, with transformers' own attention where the model trains with ours;
@@ -52,7 +65,7 @@ def decoding_method(model: Any, *, prefix: bool = False) -> DecodingMethod:
     return "causal" if decoding_is_exact(model, prefix=prefix) else "transformers"
 
 
-def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
+def end_of_sequence(model: Any, tokenizer: Any, name: str) -> frozenset[int]:
     """The ids that end a generation; the generation settings come first, as chat models end turns with a
     token of their own."""
     for value in (
@@ -61,7 +74,7 @@ def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
         tokenizer.eos_token_id,
     ):
         if value is not None:
-            return [int(token) for token in value] if isinstance(value, list | tuple) else [int(value)]
+            return frozenset(map(int, value if isinstance(value, list | tuple) else [value]))
     raise InputError(
         f"{name} has no end-of-sequence token, so its generations would not end; set `eos_token_id` in "
         "its generation_config.json"

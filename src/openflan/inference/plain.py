@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openflan.inference.batching import Generation, Prompt
+from openflan.inference.batching import Generation, Prompt, Watch
 from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion
 from openflan.inference.sampling import draw_tokens, uniform
@@ -25,10 +25,17 @@ from openflan.models.prefix import prefix_cache
 
 
 def generate_plain(
-    model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False
+    model: Any,
+    prompts: Sequence[Prompt],
+    ending: Ending,
+    pad: int,
+    budget: int,
+    *,
+    prefix: bool = False,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[Generation, Completion]]:
     """Every generation with its completion. `budget` bounds generations x (longest prompt + max_tokens) of
-    a batch; with `prefix` a prompt's tokens see one another."""
+    a batch; with `prefix` a prompt's tokens see one another; `watch` sees the tokens of each generation."""
     items = [(prompt.ids, generation) for prompt in prompts for generation in prompt.generations]
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
     batch: list[tuple[tuple[int, ...], Generation]] = []
@@ -37,11 +44,11 @@ def generate_plain(
         if batch and (
             limit != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + limit) > budget
         ):
-            yield from _batch(model, batch, ending, pad, prefix)
+            yield from _batch(model, batch, ending, pad, prefix, watch)
             batch = []
         batch.append(item)
     if batch:
-        yield from _batch(model, batch, ending, pad, prefix)
+        yield from _batch(model, batch, ending, pad, prefix, watch)
 
 
 @torch.inference_mode()
@@ -67,7 +74,7 @@ def score_plain(
         logits_LV = model(**arguments, use_cache=False).logits[0, -len(option) :].float()
         wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
         option_scores.append(
-            float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum())
+            float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).cpu().double().sum())
         )
     return option_scores
 
@@ -77,7 +84,12 @@ def _one_sequence(model: Any, ids: Sequence[int]) -> Tensor:
 
 
 def _batch(
-    model: Any, items: Sequence[tuple[tuple[int, ...], Generation]], ending: Ending, pad: int, prefix: bool
+    model: Any,
+    items: Sequence[tuple[tuple[int, ...], Generation]],
+    ending: Ending,
+    pad: int,
+    prefix: bool,
+    watch: Watch | None,
 ) -> Iterator[tuple[Generation, Completion]]:
     seq2seq = bool(model.config.is_encoder_decoder)
     longest = max(len(ids) for ids, _ in items)
@@ -90,7 +102,7 @@ def _batch(
         ids_BL[index, where] = torch.tensor(ids)
         mask_BL[index, where] = 1
     generations = [generation for _, generation in items]
-    watch = _StopWatcher(ending, generations, start=1 if seq2seq else longest)
+    stopping = _StopWatcher(ending, generations, start=1 if seq2seq else longest, watch=watch)
     with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
         # A prompt of one token has nothing else to see.
         cache = (
@@ -103,12 +115,14 @@ def _batch(
             input_ids=ids_BL.to(model.device),
             attention_mask=mask_BL.to(model.device),
             max_new_tokens=generations[0].request.max_tokens,
-            stopping_criteria=[watch],
-            logits_processor=[_Draw(generations, watch.start)],
+            stopping_criteria=[stopping],
+            logits_processor=[_Draw(generations, stopping.start)],
             **cache,
         )
-    for index, (generation, new) in enumerate(zip(generations, out[:, watch.start :].tolist(), strict=True)):
-        generation.new = new[: watch.ended.get(index, len(new))]
+    for index, (generation, new) in enumerate(
+        zip(generations, out[:, stopping.start :].tolist(), strict=True)
+    ):
+        generation.new = new[: stopping.ended.get(index, len(new))]
         yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
 
 
@@ -126,10 +140,12 @@ def _room_for_layers(model: Any) -> dict[str, Any]:
 
 class _StopWatcher:
     """Ends a generation when its newest tokens complete one of its stop strings; `ended` holds how many
-    tokens it then had."""
+    tokens it then had. `watch` is shown generations that go on."""
 
-    def __init__(self, ending: Ending, generations: Sequence[Generation], start: int) -> None:
-        self.ending, self.generations, self.start = ending, generations, start
+    def __init__(
+        self, ending: Ending, generations: Sequence[Generation], start: int, watch: Watch | None = None
+    ) -> None:
+        self.ending, self.generations, self.start, self.watch = ending, generations, start, watch
         self.ended: dict[int, int] = {}
 
     def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
@@ -142,6 +158,9 @@ class _StopWatcher:
                 and self.ending.stops(new, generation.request.stop)
             ):
                 self.ended[index] = len(new)
+            if self.watch is not None and index not in self.ended and not self.ending.eos & set(new):
+                generation.new = new
+                self.watch(generation)
         return torch.tensor(
             [index in self.ended for index in range(len(self.generations))], device=input_ids.device
         )

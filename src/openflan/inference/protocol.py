@@ -7,13 +7,30 @@ the requests sort the answers themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from openflan.errors import InputError
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+"""Who speaks in a turn of a conversation."""
 
 Finish: TypeAlias = Literal["eos", "stop", "length", "too-long"]
 """Why a generation ended: the model's end of sequence, a stop string, `max_tokens`, or a prompt that does not
 fit the model's context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation: who speaks, and the text."""
+
+    role: Role
+    content: str
+
+    def message(self) -> dict[str, str]:
+        """The turn as chat templates and servers read it."""
+        return {"role": self.role, "content": self.content}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +40,10 @@ class Request:
     Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k`
     likeliest tokens of each position (0: from all). A drawn token depends on prompt, temperature, top_k,
     `seed`, sample and position only, so more samples or tokens leave the former ones unchanged.
+
+    `before` are the turns of a conversation before the prompt, which is then the user's next message: a
+    system message, if there is one, and earlier questions with their answers. Only an engine that puts
+    prompts into a chat template takes them.
     """
 
     prompt: str
@@ -32,6 +53,28 @@ class Request:
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
+    before: tuple[Turn, ...] = ()
+
+    def messages(self) -> list[dict[str, str]]:
+        """The conversation whose last message is the prompt, as chat templates and servers read it."""
+        return [*(turn.message() for turn in self.before), Turn("user", self.prompt).message()]
+
+    def check(self, *, chat: bool) -> None:
+        """Raises InputError for impossible numbers, and for turns before the prompt where prompts are not put
+        into a chat template (`chat` is false)."""
+        if self.samples < 1:
+            raise InputError(f"samples is {self.samples}, expected at least 1")
+        if self.max_tokens < 1:
+            raise InputError(f"max_tokens is {self.max_tokens}, expected at least 1")
+        if not self.temperature >= 0 or self.top_k < 0:
+            raise InputError(
+                f"temperature is {self.temperature} and top_k {self.top_k}, expected neither below 0"
+            )
+        if self.before and not chat:
+            raise InputError(
+                "a system message and earlier turns need a chat template, and this model's prompts are not "
+                "put into one: leave them out, or use a chat model (with a server: `--chat`)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +82,19 @@ class Completion:
     """A generated text: `text` without stop string and special tokens; `tokens` counts all generated tokens,
     the end of sequence included.
 
-    `sample` counts from 0.
+    `sample` counts from 0. `ids` are the generated tokens, the end of sequence included; empty where a server
+    does not say them. Completions with the same text, number of tokens, finish and sample are equal.
     """
 
     text: str
     tokens: int
     finish: Finish
     sample: int = 0
+    ids: tuple[int, ...] = field(default=(), compare=False)
+
+
+ShowText: TypeAlias = Callable[[str], None]
+"""Called with each further piece of a text while it is generated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +127,16 @@ class InferenceEngine(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """One completion a request and sample, each with the request's index, in any order."""
+        ...
+
+
+@runtime_checkable
+class StreamingEngine(Protocol):
+    """An engine that shows a text while it is generated, which a server's engine cannot."""
+
+    def stream(self, request: Request, show: ShowText) -> Completion:
+        """The completion of one request with one sample. `show` is called with pieces that make up its
+        text."""
         ...
 
 

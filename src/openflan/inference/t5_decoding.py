@@ -119,7 +119,7 @@ class T5Decoder:
         option_ids = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
         log_probabilities_D = (
-            (logits_DV.gather(1, option_ids[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
+            (logits_DV.gather(1, option_ids[:, None])[:, 0] - logits_DV.logsumexp(-1)).cpu().double()
         )
         option_sums = iter(
             [

@@ -42,6 +42,7 @@ _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _AGAIN = "fetch or export the model again"
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
+_CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
 _HASHED_BYTES = 1 << 20
 
 
@@ -223,6 +224,14 @@ def fingerprint(folder: Path, *settings: str) -> str:
     for setting in settings:
         digest.update(f"{setting}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the folder's tokenizer has a chat template: a file of its own, or a key of
+    tokenizer_config.json."""
+    if any((folder / name).is_file() for name in _CHAT_TEMPLATES):
+        return True
+    return bool(json_object(folder / "tokenizer_config.json").get("chat_template"))
 
 
 def separator_of(folder: Path) -> Separator:

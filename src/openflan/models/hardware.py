@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from openflan.errors import InputError
-from openflan.models.estimate import MFU, Device, Hardware, device_named
+from openflan.models.device import check_device_name
+from openflan.models.estimate import DEVICES, MFU, Device, Hardware, device_named
 
 
 def hardware_from_options(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:
@@ -25,6 +26,16 @@ def hardware_from_options(device: str | None, tflops: float | None, devices: int
     return Hardware(known, devices, mfu)
 
 
+def check_device_options(
+    device: str | None, tflops: float | None, devices: int, mfu: float, where: str
+) -> None:
+    """The same for a command whose `--device` otherwise names the device to compute on: raises InputError for
+    a name that no such device has."""
+    of_estimate = device if device in DEVICES and device != "cpu" else None
+    check_no_hardware_options(of_estimate, tflops, devices, mfu, where)
+    check_device_name(device)
+
+
 def check_no_hardware_options(
     device: str | None, tflops: float | None, devices: int, mfu: float, where: str
 ) -> None:
@@ -40,6 +51,5 @@ def check_no_hardware_options(
     if name is not None:
         raise InputError(
             f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models "
-            "run on the GPU if there is one "
-            "(CUDA_VISIBLE_DEVICES= hides it)"
+            "run on the GPU if there is one (the environment variable OPENFLAN_DEVICE names another device)"
         )

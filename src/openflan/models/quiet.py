@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from openflan.models.device import choose_device
+
 
 def quiet_libraries() -> None:
     """Silences transformers in this process."""
@@ -20,5 +22,5 @@ def one_thread() -> None:
     import torch
 
     quiet_libraries()
-    if not torch.cuda.is_available():
+    if choose_device().type == "cpu":
         torch.set_num_threads(1)

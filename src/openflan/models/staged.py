@@ -49,7 +49,7 @@ class Staged:
     def on(self, device: torch.device) -> Staged:
         """The batch with all tensors that layers read on `device`; copies from pinned memory may still be
         running."""
-        return _each(self, lambda tensor: tensor.to(device, non_blocking=True))
+        return _each(self, lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
 
 
 def attending_on(device: torch.device) -> Attending:

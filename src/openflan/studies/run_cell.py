@@ -4,7 +4,6 @@ in."""
 from __future__ import annotations
 
 import os
-import platform
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from openflan.lock import locked
 from openflan.metrics import read_metrics
+from openflan.models.device import choose_device, name_of, processor_name
 from openflan.models.quiet import one_thread
 from openflan.run_folder import Run
 from openflan.studies.cells import Cell
@@ -122,11 +122,9 @@ def machine() -> str:
     """The name of the device that a cell ran on, for people."""
     import torch
 
-    processor = _processor()
+    chosen, processor = choose_device(), processor_name()
     device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+        name_of(chosen) if chosen.type != "cpu" else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
     )
     return f"{device}, {processor}, torch {torch.__version__}"
 
@@ -143,14 +141,3 @@ def start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )

@@ -3,7 +3,8 @@
 Files are read with `pread` instead of being mapped: a mapped file counts towards a process's memory once its
 rows have been drawn, and Python keeps a descriptor for each map, so a collection of 1,600 task files would
 meet the usual limit of 1,024 open files. Here a fixed number of files is open at any time, over all tasks.
-Price: a system call for every row, about a microsecond.
+Price: a system call for every row, about a microsecond. Where there is no `pread` (Windows), a file is read
+at a position under a lock, and processes that were started, not forked, have descriptors of their own.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from openflan.errors import InputError
 
 OPEN_FILES = 128
+
+_SEEKING = Lock()
+"""Held while a file is read by seeking, which moves the position that all threads share."""
 
 _SHOWN = 120
 """Characters of a path in a message that says it is none."""
@@ -39,13 +44,22 @@ class Slices:
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes [start, end); raises InputError if the file has become shorter since it was opened."""
-        data = os.pread(_descriptor(self).number, end - start, start)
+        data = _read_at(_descriptor(self).number, end - start, start)
         if len(data) != end - start:
             raise InputError(
                 f"{self.path}: changed while it was in use; start again, and leave data files alone "
                 "during a run"
             )
         return data
+
+
+def _read_at(descriptor: int, size: int, start: int) -> bytes:
+    """Up to `size` bytes of an open file from position `start`."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, start)
+    with _SEEKING:
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.read(descriptor, size)
 
 
 def is_there(path: Path) -> bool:
@@ -81,7 +95,8 @@ class _Descriptor:
     __slots__ = ("number",)
 
     def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDONLY)
+        # Windows changes line ends in files that are not opened as binary.
+        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if hasattr(self, "number"):

@@ -31,6 +31,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from openflan.errors import OpenflanError, SetupError
 from openflan.lock import Held
+from openflan.models.device import choose_device
 from openflan.run_folder import Run, check_alone, training_alone
 
 T = TypeVar("T")
@@ -143,27 +144,33 @@ _Cached = type(cache(len))
 SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
 
-def join_distributed() -> DistributedContext:
-    """This process's world: that of `torchrun`, else a world of one, on the GPU if there is one. Raises
-    SetupError if the ranks do not find each other."""
-    cuda = torch.cuda.is_available()
+def join_distributed(device: str | None = None) -> DistributedContext:
+    """This process's world: that of `torchrun`, else a world of one, on `device` (see `models.device`), by
+    default a GPU if there is one. Several processes train on CUDA GPUs or on the CPU.
+
+    Raises InputError for a device that is not here, and SetupError if the ranks do not find each other.
+    """
+    chosen = choose_device(device)
+    cuda = chosen.type == "cuda"
     if cuda:
         # Products that sum in one order, which fused attention asks for before it does so itself; read once,
         # when cuBLAS is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return DistributedContext(0, 1, torch.device("cuda" if cuda else "cpu"))
-    device = _meet(size, "cpu:gloo,cuda:nccl" if cuda else "gloo", PATIENCE)
+        if chosen.index is not None:
+            torch.cuda.set_device(chosen)
+        return DistributedContext(0, 1, chosen)
+    own_device = _meet(size, "cpu:gloo,cuda:nccl" if cuda else "gloo", PATIENCE, cuda=cuda)
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if 1 < local_size < size and size % local_size == 0:
         mesh = init_device_mesh(
-            device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard")
+            own_device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard")
         )
     else:
-        mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
+        mesh = init_device_mesh(own_device.type, (size,), mesh_dim_names=("shard",))
     groups = [dist.new_group(timeout=PATIENCE, backend="gloo") for _ in range(2)]
-    distributed = DistributedContext(dist.get_rank(), size, device, mesh, *groups)
+    distributed = DistributedContext(dist.get_rank(), size, own_device, mesh, *groups)
     _joined.append(distributed)
     return distributed
 
@@ -177,13 +184,12 @@ def join_request_sharing() -> DistributedContext:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return SINGLE_PROCESS
-    _meet(size, "gloo", _DAYS)
+    _meet(size, "gloo", _DAYS, cuda=torch.cuda.is_available())
     return DistributedContext(dist.get_rank(), size, torch.device("cpu"))
 
 
-def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
+def _meet(size: int, backend: str, patience: timedelta, *, cuda: bool) -> torch.device:
     """Joins the process group; gives this process's device, which is chosen for all that follows."""
-    cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)

@@ -66,6 +66,7 @@ def finetune(
     allow_changes: bool = False,
     evaluate: Evaluate | None = None,
     label: str = "finetune",
+    device: str | None = None,
 ) -> None:
     """Trains the recipe in its run folder and exports `model/`; continues where an earlier call stopped.
     Under `torchrun` all its processes train together.
@@ -73,10 +74,10 @@ def finetune(
     `build`: a folder of windows made ahead; absent, the run's own if there is one. `strict`: refuses a model
     that cannot be packed, which is otherwise trained on padded examples of similar length. `allow_changes`:
     continues with another recipe or other data than the run began with, and records it. `evaluate` scores the
-    model at the steps that `recipe.evaluation` names.
+    model at the steps that `recipe.evaluation` names. `device`: see `models.device`.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or in
-    which another training is running.
+    Raises InputError for bad data, a device that is not here, a model that does not fit, or a run folder that
+    holds another recipe or in which another training is running.
     """
     setup = prepare_run(
         recipe,
@@ -86,6 +87,7 @@ def finetune(
         allow_changes=allow_changes,
         evaluate=evaluate,
         label=label,
+        device=device,
     )
     with recorded(setup) as record:
         train(setup, record)
@@ -101,10 +103,11 @@ def prepare_run(
     allow_changes: bool = False,
     evaluate: Evaluate | None = None,
     label: str = "finetune",
+    device: str | None = None,
 ) -> TrainingSetup:
     """Opens the data and loads the model of a finetuning recipe. Parameters and errors are those of
     `finetune`. Nothing is written."""
-    distributed = join_distributed()
+    distributed = join_distributed(device)
     check_fit(recipe, distributed)
     # Before the run folder is looked at: data that cannot be read is what the user must correct first.
     opened = open_mixture(recipe.mixture)

@@ -51,16 +51,19 @@ def pretrain(
     strict: bool = False,
     allow_changes: bool = False,
     label: str = "pretrain",
+    device: str | None = None,
 ) -> None:
     """Trains the recipe in its run folder and exports `model/`; continues where an earlier call stopped.
 
     `strict`: refuses a model that cannot be packed. `allow_changes`: continues with another recipe or other
-    data than the run began with, and records it.
+    data than the run began with, and records it. `device`: see `models.device`.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or in
-    which another training is running.
+    Raises InputError for bad data, a device that is not here, a model that does not fit, or a run folder that
+    holds another recipe or in which another training is running.
     """
-    setup = prepare_pretraining(recipe, run, strict=strict, allow_changes=allow_changes, label=label)
+    setup = prepare_pretraining(
+        recipe, run, strict=strict, allow_changes=allow_changes, label=label, device=device
+    )
     with recorded(setup) as record:
         train(setup, record)
         export(setup)
@@ -73,10 +76,11 @@ def prepare_pretraining(
     strict: bool = False,
     allow_changes: bool = False,
     label: str = "pretrain",
+    device: str | None = None,
 ) -> TrainingSetup:
     """Opens the documents and loads the model. Parameters and errors are those of `pretrain`. Nothing is
     written."""
-    distributed = join_distributed()
+    distributed = join_distributed(device)
     check_fit(recipe, distributed)
     changes = changed_keys(recipe, run, allow_changes)
     tokenizer = load_tokenizer(recipe.model)
