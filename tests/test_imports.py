@@ -31,6 +31,8 @@ FOUNDATION = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "hashes": set(),
+    "local_paths": set(),
+    "reachable": {"errors"},
     "deadline": set(),
     "cache_folder": set(),
     "randomness": set(),
@@ -60,7 +62,9 @@ ALLOWED: dict[str, set[str]] = {
     # A build is written to files, hence the run's way of writing them whole.
     "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
-    "models": FOUNDATION | {"recipe", "packing", "run_folder"},
+    "models": FOUNDATION | {"recipe", "packing", "run_folder", "reachable"},
+    # Programs that show curves; each is imported when a recipe names it.
+    "tracking": {"errors", "recipe", "run_folder", "local_paths", "reachable"},
     "training": FOUNDATION
     | {
         "recipe",
@@ -74,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         "lock",
         "metrics",
         "stopping",
+        "tracking",
     },
     # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is
     # trained on.

@@ -14,6 +14,7 @@ from openflan.embedded import EMBEDDED
 from openflan.recipe.effects import NONE, OPTIMISATION, PLAN
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 from openflan.recipe.section import AsList
+from openflan.recipe.trackers import TRACK_HELP, TrackerName
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
 Mode: TypeAlias = Literal["r", "s", "x"]
@@ -187,6 +188,7 @@ class PretrainRecipe(Section):
     validation: Validation | None = Field(
         None, description="What is measured during training. Absent: nothing."
     )
+    track: Annotated[list[TrackerName], AsList] = Field([], json_schema_extra=NONE, description=TRACK_HELP)
 
 
 AnyRecipe: TypeAlias = Recipe | PretrainRecipe
