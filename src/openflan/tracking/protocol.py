@@ -22,8 +22,8 @@ IDS = "trackers.json"
 class TrackedRun:
     """A run as trackers see it.
 
-    `folder` is the run folder, where a tracker puts its files. `recipe` is the recipe as plain values, without
-    paths of this machine. `first` steps are done already. `quiet`: nothing is printed.
+    `folder` is the run folder, where a tracker puts its files. `recipe` is the recipe as plain values,
+    without paths of this machine. `first` steps are done already. `quiet`: nothing is printed.
     """
 
     folder: Path
