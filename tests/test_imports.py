@@ -104,6 +104,17 @@ ALLOWED: dict[str, set[str]] = {
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
     # Public files onto a disk, where the readers of tasks find them, with a recipe that names them.
     "collection": FOUNDATION | {"downloads", "lock", "recipe", "tasks"},
+    # A finished run goes to the hub: its files, and a card that says what they are.
+    "publishing": FOUNDATION
+    | {
+        "recipe",
+        "models",
+        "evaluation",
+        "packing.special_tokens",
+        "run_folder",
+        "local_paths",
+        "reachable",
+    },
     # Lists and checks of tasks, as people look at them.
     "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.
@@ -161,6 +172,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "run_folder",
         "frames",
+        "publishing",
     },
     "__main__": {"cli"},
 }
