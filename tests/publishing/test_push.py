@@ -148,6 +148,16 @@ def test_the_card_says_how_to_ask_and_what_was_measured(causal: bool, hub: Hub, 
     compile(code, "card", "exec")
 
 
+@pytest.mark.parametrize("adds_eos", [True, False])
+def test_the_card_adds_the_end_of_sequence_token_where_the_tokenizer_does_not(
+    adds_eos: bool, hub: Hub, make_run: MakeRun
+) -> None:
+    push(make_run(adds_eos=adds_eos), "ann/mine")
+    card = hub.files("ann/mine")["README.md"].decode()
+    assert ("+ tokenizer.eos_token" in card) == (not adds_eos)
+    assert ("which the tokenizer adds" in card) == adds_eos
+
+
 def test_ones_own_card_is_taken(hub: Hub, make_run: MakeRun) -> None:
     run = make_run()
     (run.folder / "README.md").write_text("# Mine\n", encoding="utf-8")

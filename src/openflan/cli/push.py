@@ -48,7 +48,7 @@ def push(
     pushed = None
     if not dry_run:
         if as_json or not sys.stderr.isatty():
-            from huggingface_hub.utils import disable_progress_bars
+            from huggingface_hub.utils.tqdm import disable_progress_bars
 
             disable_progress_bars()
         pushed = upload(publication, repository, private=private, revision=revision, message=message)

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from openflan import __version__
+from openflan.errors import InputError, shortened
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.json_files import read_json_file
 from openflan.local_paths import is_local_path, last_part
@@ -26,14 +27,16 @@ _REPAIR = "restore it, or export the model again"
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What a card is made of. `layout` is that of a causal model; an encoder-decoder has none. `prefix`: the
-    inputs of a causal model attend in both directions."""
+    """What a card is made of. `layout` is that of a causal model; an encoder-decoder has none. `adds_eos`:
+    the tokenizer itself ends a text with its end-of-sequence token. `prefix`: the inputs of a causal model
+    attend in both directions."""
 
     repository: str
     recipe: AnyRecipe
     scores: Sequence[EvaluationScore]
     base: str | None
     seq2seq: bool
+    adds_eos: bool
     layout: Layout | None
     prefix: bool
     adapter: bool
@@ -52,6 +55,7 @@ class CardFacts:
             read_scores(run.scores),
             base or recipe.model.base,
             bool(isinstance(settings, dict) and settings.get("is_encoder_decoder")),
+            _adds_eos(folder),
             layout_of(folder),
             attention_of(folder) == "prefix",
             adapter,
@@ -72,6 +76,24 @@ def write_card(facts: CardFacts) -> str:
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _adds_eos(folder: Path) -> bool:
+    """Whether the tokenizer of a folder ends a text with its end-of-sequence token. False where the folder
+    does not say so in the form of today's tokenizers."""
+    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    if not file.is_file() or not settings.is_file():
+        return False
+    from tokenizers import Tokenizer
+
+    named = read_json_file(settings, remedy=_REPAIR)
+    eos = named.get("eos_token") if isinstance(named, dict) else None
+    try:
+        tokens = Tokenizer.from_file(str(file)).encode("a").tokens
+    # The library raises Exception itself for a file that it does not know.
+    except Exception as error:
+        raise InputError(f"{file}: {shortened(str(error))}; {_REPAIR}") from None
+    return bool(tokens) and tokens[-1] == (eos["content"] if isinstance(eos, dict) else eos)
 
 
 def _on_hub(name: str | None) -> bool:
@@ -101,7 +123,7 @@ def _summary(facts: CardFacts) -> str:
 
 
 _PROMPTS: dict[Layout | None, str] = {
-    None: "The prompt is the instruction as it is; the tokenizer ends it with its end-of-sequence token.",
+    None: "The prompt is the instruction followed by the end-of-sequence token",
     "paper": (
         "The prompt is the instruction followed by the end-of-sequence token; the answer follows. The "
         "tokenizer's chat template writes it so."
@@ -118,7 +140,12 @@ def _prompt(facts: CardFacts) -> str:
         if facts.prefix
         else ""
     )
-    return _PROMPTS[None if facts.seq2seq else facts.layout or "plain"] + prefix
+    if facts.seq2seq:
+        added = (
+            ", which the tokenizer adds" if facts.adds_eos else "; the tokenizer does not add it by itself"
+        )
+        return f"{_PROMPTS[None]}{added}."
+    return _PROMPTS[facts.layout or "plain"] + prefix
 
 
 def _code(facts: CardFacts) -> str:
@@ -135,11 +162,12 @@ def _code(facts: CardFacts) -> str:
         f"model = {peft if facts.adapter else auto}.from_pretrained({name})\n"
     )
     if facts.seq2seq:
+        add = "" if facts.adds_eos else " + tokenizer.eos_token"
         return (
             imports
             + load
             + (
-                'prompt = tokenizer("Is the sky green?", return_tensors="pt")\n'
+                f'prompt = tokenizer("Is the sky green?"{add}, return_tensors="pt")\n'
                 "answer = model.generate(**prompt, max_new_tokens=128)[0]\n"
                 "print(tokenizer.decode(answer, skip_special_tokens=True))\n"
             )
