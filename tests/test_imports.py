@@ -156,7 +156,7 @@ ALLOWED: dict[str, set[str]] = {
     # Steps of training one after another, as a user would start them, held-out scores included; it looks at
     # all of their data first.
     "run_chain": FOUNDATION
-    | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
+    | {"recipe", "tasks", "mixture", "models", "training", "tracking", "training_evaluation", "run_folder"},
     # What notebooks call, and what the command line calls; it prints nothing and must not import the latter.
     "api": FOUNDATION
     | {

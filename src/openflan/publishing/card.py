@@ -141,9 +141,7 @@ def _prompt(facts: CardFacts) -> str:
         else ""
     )
     if facts.seq2seq:
-        added = (
-            ", which the tokenizer adds" if facts.adds_eos else "; the tokenizer does not add it by itself"
-        )
+        added = ", which the tokenizer adds" if facts.adds_eos else "; the tokenizer does not add it"
         return f"{_PROMPTS[None]}{added}."
     return _PROMPTS[facts.layout or "plain"] + prefix
 
