@@ -31,6 +31,8 @@ FOUNDATION = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "hashes": set(),
+    "local_paths": set(),
+    "reachable": {"errors"},
     "deadline": set(),
     "cache_folder": set(),
     "randomness": set(),
@@ -63,7 +65,9 @@ ALLOWED: dict[str, set[str]] = {
     # A build is written to files, hence the run's way of writing them whole.
     "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
-    "models": FOUNDATION | {"recipe", "packing", "run_folder"},
+    "models": FOUNDATION | {"recipe", "packing", "run_folder", "reachable"},
+    # Programs that show curves; each is imported when a recipe names it.
+    "tracking": {"errors", "recipe", "run_folder", "local_paths", "reachable"},
     "training": FOUNDATION
     | {
         "recipe",
@@ -77,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         "lock",
         "metrics",
         "stopping",
+        "tracking",
     },
     # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is
     # trained on.
@@ -102,6 +107,17 @@ ALLOWED: dict[str, set[str]] = {
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
     # Public files onto a disk, where the readers of tasks find them, with a recipe that names them.
     "collection": FOUNDATION | {"downloads", "lock", "recipe", "tasks"},
+    # A finished run goes to the hub: its files, and a card that says what they are.
+    "publishing": FOUNDATION
+    | {
+        "recipe",
+        "models",
+        "evaluation",
+        "packing.special_tokens",
+        "run_folder",
+        "local_paths",
+        "reachable",
+    },
     # Lists and checks of tasks, as people look at them.
     "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.
@@ -145,7 +161,7 @@ ALLOWED: dict[str, set[str]] = {
     # Steps of training one after another, as a user would start them, held-out scores included; it looks at
     # all of their data first.
     "run_chain": FOUNDATION
-    | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
+    | {"recipe", "tasks", "mixture", "models", "training", "tracking", "training_evaluation", "run_folder"},
     # What notebooks call, and what the command line calls; it prints nothing and must not import the latter.
     "api": FOUNDATION
     | {
@@ -161,6 +177,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "run_folder",
         "frames",
+        "publishing",
     },
     "__main__": {"cli"},
 }

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from openflan.errors import InputError
+from openflan.errors import InputError, SetupError
 from openflan.models.folder import fingerprint
 from openflan.recipe.chain_steps import Step
 from openflan.recipe.load_recipe import load_any_recipe
@@ -49,8 +49,8 @@ def run_chain(
     for step_number, step in waiting[1:]:
         try:
             _check_data(step)
-        except InputError as error:
-            raise InputError(
+        except (InputError, SetupError) as error:
+            raise type(error)(
                 f"step {step_number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}"
             ) from None
     for step_number, step in enumerate(steps, 1):
@@ -129,11 +129,14 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _check_data(step: Step) -> None:
-    """Raises InputError for rows, documents or benchmarks of a step that cannot be read."""
+    """Raises InputError for rows, documents or benchmarks of a step that cannot be read, SetupError for a
+    tracker that is not installed."""
     from openflan.mixture.open_mixture import open_mixture
     from openflan.tasks.texts import open_texts
+    from openflan.tracking.trackers import check_trackers
     from openflan.training_evaluation import benchmarks_of
 
+    check_trackers(step.recipe.track)
     if isinstance(step.recipe, PretrainRecipe):
         section = step.recipe.pretraining
         open_texts(section.data, section.field, section.documents, section.salient_field)

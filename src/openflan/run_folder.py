@@ -4,6 +4,7 @@
     provenance.json    versions, and hashes of the data and the tokenizer
     ledger.json        the share of each task, measured before training
     metrics.jsonl      one line for each logged step
+    trackers.json      the run's id at each tracker; tensorboard/ and wandb/ are the trackers' own
     tokenizer/         the tokenizer of the run
     build/             tokens and packed sequences, if `openflan build` was run
     checkpoints/step-N/

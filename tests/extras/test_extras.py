@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.extra
 
-EXTRAS = {"data", "lora", "report", "t5x", "track", "zstd"}
+EXTRAS = {"data", "lora", "report", "t5x", "tensorboard", "track", "wandb", "zstd"}
 
 
 def test_every_extra_has_a_smoke_test() -> None:
@@ -99,17 +99,32 @@ def test_extra_t5x(tmp_path: Path) -> None:
     assert np.array_equal(open_array(array).read(), values)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_extra_track(tmp_path: Path) -> None:
-    """Training writes its curves for TensorBoard."""
-    pytest.importorskip("tensorboard", reason="the extra `track` is not installed")
-    from openflan.training.track import Track
+@pytest.mark.parametrize("library", ["tensorboard", "wandb"])
+def test_extra_track(library: str) -> None:
+    """Both trackers; what they record is in test_recorded_runs.py."""
+    pytest.importorskip(library, reason=f"the extra `{library}` is not installed")
+    from openflan.tracking.trackers import check_trackers
 
-    with Track(tmp_path / "tensorboard", 0, enabled=True) as track:
-        track.write({"step": 1, "loss": 2.5, "scores": {"average": 10.0}})
-    (file,) = (tmp_path / "tensorboard").iterdir()
-    assert b"loss" in file.read_bytes()
-    assert b"held-out/average" in file.read_bytes()
+    check_trackers(["tensorboard" if library == "tensorboard" else "wandb"])
+
+
+def test_extra_tensorboard() -> None:
+    """TensorBoard's own record writer, which the tracker uses."""
+    pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
+    from openflan.tracking.tensorboard_files import start
+
+    assert callable(start)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_extra_wandb() -> None:
+    """The settings that the tracker gives are known to wandb."""
+    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    import wandb
+
+    from openflan.tracking.wandb_run import SETTINGS
+
+    assert wandb.Settings(**SETTINGS).console == "off"
 
 
 def test_extra_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

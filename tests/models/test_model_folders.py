@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import openflan
+from openflan import reachable
 from openflan.errors import InputError, SetupError
-from openflan.models import hub, sizes
+from openflan.models import sizes
 from openflan.models.load_model import load_model, load_pretrained, tokenizer_of
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.schema import Model
@@ -381,8 +382,8 @@ def test_a_hub_that_never_answers_is_given_up_soon(monkeypatch: pytest.MonkeyPat
         raise OSError("closed")
 
     monkeypatch.setattr(socket, "create_connection", silent)
-    monkeypatch.setattr(hub, "CONNECT_SECONDS", 0.2)
-    assert hub._unreachable("https://hub.invalid") == "hub.invalid does not answer"
+    monkeypatch.setattr(reachable, "CONNECT_SECONDS", 0.2)
+    assert reachable.why_unreachable("https://hub.invalid") == "hub.invalid does not answer"
     assert not given_up.is_set()
     given_up.set()
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,16 @@ def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, t
     assert line["seconds"]["training"] > 0
     keys_of = {cell.name: training_key(cell) for cell in grid(load_study(path), tmp_path)}
     assert len(set(keys_of.values())) == 3, "pretraining counts towards what a cell's result depends on"
+
+
+def test_a_tracker_makes_no_cell_anew(path: Path, tmp_path: Path) -> None:
+    cell = next(cell for cell in grid(load_study(path), tmp_path) if cell.trained)
+    tracked, longer = (
+        replace(cell, recipe=cell.recipe.model_copy(update=update))
+        for update in ({"track": ["wandb"]}, {"seed": 7})
+    )
+    assert training_key(tracked) == training_key(cell)
+    assert training_key(longer) != training_key(cell)
 
 
 def test_the_files_can_be_read_and_committed(finished_study: Path) -> None:

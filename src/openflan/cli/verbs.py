@@ -136,6 +136,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "push",
+        "push",
+        "push",
+        "Push the model of a run to the Hugging Face hub, with tokenizer, card, recipe and scores.",
+    ),
+    Verb(
         "recipe",
         "recipe",
         "app",

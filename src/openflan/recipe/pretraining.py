@@ -15,6 +15,7 @@ from openflan.recipe.effects import NONE, OPTIMISATION, PLAN
 from openflan.recipe.model_section import WithAdapter
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 from openflan.recipe.section import AsList
+from openflan.recipe.trackers import TRACK_HELP, TrackerName
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
 Mode: TypeAlias = Literal["r", "s", "x"]
@@ -188,6 +189,7 @@ class PretrainRecipe(WithAdapter):
     validation: Validation | None = Field(
         None, description="What is measured during training. Absent: nothing."
     )
+    track: Annotated[list[TrackerName], AsList] = Field([], json_schema_extra=NONE, description=TRACK_HELP)
 
 
 AnyRecipe: TypeAlias = Recipe | PretrainRecipe

@@ -5,6 +5,8 @@ Each section stands in a module of its own; other rooms import all of them from 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from openflan.recipe.benchmark_name import BenchmarkName
@@ -18,7 +20,8 @@ from openflan.recipe.mixture_section import (
     WordingsName,
 )
 from openflan.recipe.model_section import Adapter, Model, WithAdapter
-from openflan.recipe.section import LARGEST, Section, Share
+from openflan.recipe.section import LARGEST, AsList, Section, Share
+from openflan.recipe.trackers import TRACK_HELP, TrackerName
 from openflan.recipe.training_section import Checkpoints, Packing, Training
 
 __all__ = [
@@ -60,3 +63,4 @@ class Recipe(WithAdapter):
     evaluation: Evaluation | None = Field(
         None, description="What is measured during training. Absent: nothing."
     )
+    track: Annotated[list[TrackerName], AsList] = Field([], json_schema_extra=NONE, description=TRACK_HELP)

@@ -48,7 +48,7 @@ def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[st
 
 
 def _shaping(recipe: Recipe) -> dict[str, Any]:
-    values = recipe.model_dump(mode="json", exclude={"name", "checkpoints", "evaluation"})
+    values = recipe.model_dump(mode="json", exclude={"name", "checkpoints", "evaluation", "track"})
     # Where weights and rows lie does not matter; what they are is counted apart.
     for section in values["mixture"]["submixtures"].values():
         del section["data"]
@@ -60,7 +60,7 @@ def _read(recipe: PretrainRecipe) -> dict[str, Any]:
     from openflan.training.pretraining_data import texts_fingerprint
 
     values, about = (
-        recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"}),
+        recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints", "track"}),
         recipe.pretraining,
     )
     del values["pretraining"]["data"]

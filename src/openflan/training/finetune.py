@@ -34,6 +34,7 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
 from openflan.tasks.task import Task
+from openflan.tracking.trackers import check_trackers
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.distributed import join_distributed
 from openflan.training.export import export
@@ -107,6 +108,7 @@ def prepare_run(
 ) -> TrainingSetup:
     """Opens the data and loads the model of a finetuning recipe. Parameters and errors are those of
     `finetune`. Nothing is written."""
+    check_trackers(recipe.track)
     distributed = join_distributed(device)
     check_fit(recipe, distributed)
     # Before the run folder is looked at: data that cannot be read is what the user must correct first.

@@ -28,6 +28,7 @@ from openflan.packing.packed_stream import PackedStream
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.run_folder import Run
 from openflan.stopping import stoppable
+from openflan.tracking.trackers import Trackers
 from openflan.training import checkpoints
 from openflan.training.best_checkpoint import name_best
 from openflan.training.checkpoints import Position, snapshot
@@ -39,7 +40,6 @@ from openflan.training.saver import Saver
 from openflan.training.schedule import learning_rate_at
 from openflan.training.setup import TrainingSetup, Watch
 from openflan.training.shards import local_shard
-from openflan.training.track import Track
 from openflan.training.trainer import GlobalBatch, StepResult, Trainer
 
 _NEW_RECORD = RunRecord()
@@ -113,8 +113,8 @@ def train(setup: TrainingSetup, record: RunRecord = _NEW_RECORD) -> None:
         stopping = stack.enter_context(stoppable("step"))
         saver = stack.enter_context(Saver())
         metrics = stack.enter_context(Metrics(run.metrics, position.step)) if distributed.main else None
-        track = stack.enter_context(
-            Track(run.folder / "tensorboard", position.step, enabled=distributed.main)
+        trackers = stack.enter_context(
+            Trackers(recipe, run.folder, position.step, quiet=not setup.label, enabled=distributed.main)
         )
         batches = iter(stack.enter_context(Loader(batch_of, position.step, settings.steps)))
         for step in range(position.step, settings.steps):
@@ -134,7 +134,7 @@ def train(setup: TrainingSetup, record: RunRecord = _NEW_RECORD) -> None:
                 line |= _watched(watch, trainer, model, step + 1)
             if metrics is not None:
                 metrics.write(line)
-                track.write(line)
+                trackers.write(line)
             progress.show(step + 1, line)
             # Ranks learn of each other's signals with the next step's sums; one process alone need not wait.
             stop = bool(result.num_stopping or (distributed.size == 1 and stopping))

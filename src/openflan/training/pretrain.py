@@ -28,6 +28,7 @@ from openflan.packing.measure import Measured, Tally
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
+from openflan.tracking.trackers import check_trackers
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.distributed import join_distributed
 from openflan.training.export import export
@@ -80,6 +81,7 @@ def prepare_pretraining(
 ) -> TrainingSetup:
     """Opens the documents and loads the model. Parameters and errors are those of `pretrain`. Nothing is
     written."""
+    check_trackers(recipe.track)
     distributed = join_distributed(device)
     check_fit(recipe, distributed)
     changes = changed_keys(recipe, run, allow_changes)
