@@ -170,7 +170,7 @@ def check_epochs(epochs: float | None, overrides: Sequence[str]) -> None:
         return
     if not 0 < epochs < math.inf:
         raise InputError(f"--epochs {epochs:g}: expected a number above 0, such as 3 or 0.5")
-    if any(override.startswith("training.steps=") for override in overrides):
+    if any(re.match(r"training(\.steps=|=.*\bsteps\b)", override) for override in overrides):
         raise InputError(
             "--epochs and training.steps both say how long to train; give one of them (--epochs computes "
             "the steps)"

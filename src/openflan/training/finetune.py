@@ -15,6 +15,7 @@ from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
 from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.own_data import own_data_described, own_data_lines
+from openflan.mixture.row_checks import row_check_lines
 from openflan.models.adapter import adapter_outputs, shape_with_adapter
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
@@ -117,6 +118,8 @@ def prepare_run(
     tasks = opened.tasks
     if distributed.main:
         for line in own_data_lines(own_data_described(tasks.values())):
+            announce(line, label)
+        for line in row_check_lines(tasks.values()):
             announce(line, label)
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
