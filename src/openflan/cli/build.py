@@ -34,8 +34,7 @@ def build_(
         None,
         min=1,
         help=(
-            "The number of examples, in whole windows. Default: the number that the recipe's "
-            "steps will read."
+            "The number of examples, in whole windows. Default: the number that the recipe's steps will read."
         ),
     ),
     workers: int = typer.Option(

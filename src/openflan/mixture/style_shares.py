@@ -31,11 +31,11 @@ def style_shares(styles: Styles, task: Task, wordings: WordingSet) -> StyleShare
         if styles.instruction_on_top is not None
         else float("definition" in task.fields)
     )
-    inverted = (
-        inverted_in_release(task.name, wordings)
-        if styles.inverted == RELEASE
-        else InvertedShare(*[float(_unless_stated(styles.inverted, INVERTED, task))] * 2)
-    )
+    if isinstance(styles.inverted, str):
+        inverted = inverted_in_release(task.name, wordings)
+    else:
+        share = _unless_stated(styles.inverted, INVERTED, task)
+        inverted = InvertedShare(share, share)
     return StyleShares(
         0.0 if task.finished else _unless_stated(styles.few_shot, FEW_SHOT, task),
         styles.rationale,

@@ -83,8 +83,8 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
 
 
 def known_wordings(task: str | None = None) -> list[tuple[Named, WordingSet]]:
-    """Packaged and imported sets, the generic one last; for a task, by its full or its bare name, what a mixture would take: of
-    each kind the first set with direct wordings, and the first with inverted ones.
+    """Packaged and imported sets, the generic one last; for a task, by its full or its bare name, what a
+    mixture would take: of each kind the first set with direct wordings, and the first with inverted ones.
 
     Raises InputError with the nearest name if nothing covers the task.
     """

@@ -190,8 +190,9 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
     inverted ones.
 
     Rows that are already worded pass over packaged sets for other fields, and use the ready-made one if no
-    other is left, and a task that no set names gets those of `generic_wordings`. Raises InputError if there is
-    none, or if one needs a field the task's rows lack, naming the wording; those that `require` it are skipped.
+    other is left; a task that no set names gets those of `generic_wordings`. Raises InputError if there is
+    none, or if one needs a field the task's rows lack, naming the wording; those that `require` it are
+    skipped.
     """
     worded = fields >= READY_MADE.fields
     covering = [

@@ -19,7 +19,7 @@ def epochs_lines(ledger: Mapping[str, Any]) -> list[str]:
     rows = sum(task["rows"] for task in often)
     more = f" and {len(often) - 1:,} more tasks" if len(often) > 1 else ""
     return [
-        f"{rows:,} rows ({most['task']}{more}) are read {most['epochs']:,.0f} times in {ledger['examples']:,} "
-        f"examples; beyond {MANY} epochs a model mostly learns rows by heart: --epochs 3 reads them three times "
-        "(or lower training.steps)"
+        f"{rows:,} rows ({most['task']}{more}) are read {most['epochs']:,.0f} times, in "
+        f"{ledger['examples']:,} examples; beyond {MANY} epochs a model mostly learns rows by heart: "
+        "--epochs 3 reads them three times (or lower training.steps)"
     ]

@@ -24,7 +24,8 @@ from openflan.packing.chat_examples import in_examples
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.special_tokens import Layout
-from openflan.packing.store import LAYOUT, Layout, Parts, Store
+from openflan.packing.store import LAYOUT, Parts, Store
+from openflan.packing.store import Layout as BlockLayout
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
 from openflan.recipe.mixture_section import FEW_SHOT
@@ -69,7 +70,7 @@ def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bo
     return stream, encoder
 
 
-def layout_of(stream: Stream) -> Layout:
+def layout_of(stream: Stream) -> BlockLayout:
     """How many examples a window of the stream has. Those of a user's own rows are smaller, because a window
     is rendered and tokenised before the first step: the next power of two above the number of rows, from 256
     to 1,024. It depends on nothing but the tasks, so a resumed run has the same windows."""
@@ -77,7 +78,8 @@ def layout_of(stream: Stream) -> Layout:
     if any(task.form is None for task in tasks):
         return LAYOUT
     rows = sum(len(task.rows) for task in tasks)
-    return Layout(min(max(SMALLEST_WINDOW, 1 << (rows - 1).bit_length()), LARGEST_WINDOW), LAYOUT.windows)
+    window = max(SMALLEST_WINDOW, 1 << (rows - 1).bit_length())
+    return BlockLayout(min(window, LARGEST_WINDOW), LAYOUT.windows)
 
 
 def check_layout(recipe: Recipe, *, joint: bool) -> None:
@@ -118,7 +120,7 @@ def parts_of(
     encoder: Encoder,
     tokenizer: Any,
     data: Mapping[str, str] | None = None,
-    layout: Layout = LAYOUT,
+    layout: BlockLayout = LAYOUT,
 ) -> Parts:
     """What the tokens of a recipe depend on, and what their packing depends on in addition. `data` is the
     result of `fingerprints`, if it is known, and `layout` that of `layout_of`."""

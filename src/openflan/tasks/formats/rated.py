@@ -1,4 +1,4 @@
-"""Rated completions: rows `prompt`, `completion` and `label`, true or false, of which the true ones are learned."""
+"""Rated completions: rows `prompt`, `completion` and `label`; those with true are learned, false are not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.tasks.formats.reading import renamed
 from openflan.tasks.formats.values import short
-from openflan.tasks.public import SelectedRecords
-from openflan.tasks.records import Record, Records
+from openflan.tasks.records import Record, Records, SelectedRecords
 from openflan.tasks.rows import BadRow
 
 LABEL = "label"
@@ -30,8 +29,8 @@ def checked_label(record: Record) -> None:
     """Raises BadRow for a record whose label is neither true nor false."""
     if truth_of(record.get(LABEL)) is None:
         raise BadRow(
-            f"`{LABEL}` is {short(record.get(LABEL))}, and true or false in other rows; write one of them, or "
-            "give `--format prompt-completion`, which ignores the labels"
+            f"`{LABEL}` is {short(record.get(LABEL))}, and true or false in other rows; write one of "
+            "them, or give `--format prompt-completion`, which ignores the labels"
         )
 
 
@@ -53,7 +52,7 @@ def rated_true(source: Records, columns: str) -> tuple[Records, dict[str, int]]:
         return source, {}
     if not kept:
         raise InputError(
-            f"{source.place(0)}: `{LABEL}` is false here and in all {left_out:,} rows, so none is to be learned; "
+            f"{source.place(0)}: `{LABEL}` is false in all {left_out:,} rows, so nothing is to be learned; "
             "give `--format prompt-completion` to learn every completion"
         )
     return SelectedRecords(source, kept), {NOT_LEARNED: left_out}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.formats.hints import unknown_fields
-from openflan.tasks.formats.reading import Reading, parse_columns
 from openflan.tasks.formats.rated import LABEL, truth_of
+from openflan.tasks.formats.reading import Reading, parse_columns
 from openflan.tasks.formats.table import (
     ANY_FIELDS,
     CHAIN_OF_THOUGHT,
@@ -26,8 +26,8 @@ _LIST_NAMES = frozenset(name for form in FORMATS.values() for name in form.lists
 @dataclass(slots=True)
 class Fields:
     """The fields of a file's rows, in the order in which they come: `columns` occur in a row, `filled` have a
-    value in one, `lists` have a list in one, and `truths` true or false. `unread` are columns of a table that are not read, because
-    they cannot be fields; messages name them."""
+    value in one, `lists` have a list in one, and `truths` true or false. `unread` are columns of a table that
+    are not read, because they cannot be fields; messages name them."""
 
     columns: dict[str, None] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
