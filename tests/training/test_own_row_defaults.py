@@ -45,7 +45,8 @@ def questions(count: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def test_rows_with_a_question_and_an_answer_need_no_wordings_of_their_own(tmp_path: Path) -> None:
-    examples = [stream_of(write(tmp_path / "quiz.jsonl", questions(9, source="atlas")))[n] for n in range(90)]
+    stream = stream_of(write(tmp_path / "quiz.jsonl", questions(9, source="atlas")))
+    examples = [stream[position] for position in range(90)]
     assert len({example.wording for example in examples}) >= 6
     assert all(f"Is {example.row} even?" in example.inputs for example in examples)
     assert {example.targets for example in examples} == {"yes", "no"}
@@ -65,7 +66,8 @@ def test_options_and_rationales_are_shown_where_rows_have_them(tmp_path: Path) -
     rows = questions(12, options=["yes", "no"], rationale="Halve it.")
     for row in rows[::3]:
         del row["rationale"]
-    examples = [stream_of(write(tmp_path / "quiz.jsonl", rows))[position] for position in range(120)]
+    stream = stream_of(write(tmp_path / "quiz.jsonl", rows))
+    examples = [stream[position] for position in range(120)]
     assert {example.targets.startswith("Halve it. The answer is ") for example in examples} == {True, False}
     assert {"- yes\n- no" in example.inputs or "yes" in example.inputs for example in examples} == {True, False}
     for example in examples:
@@ -74,7 +76,8 @@ def test_options_and_rationales_are_shown_where_rows_have_them(tmp_path: Path) -
 
 
 def test_instructions_under_another_name_have_the_wordings_of_natural_instructions(tmp_path: Path) -> None:
-    examples = [stream_of(write(tmp_path / "mine.jsonl", INSTRUCTIONS))[position] for position in range(60)]
+    stream = stream_of(write(tmp_path / "mine.jsonl", INSTRUCTIONS))
+    examples = [stream[position] for position in range(60)]
     assert all("Name the capital." in example.inputs for example in examples)
     assert len({example.wording for example in examples}) >= 6
 
@@ -159,7 +162,7 @@ def _prepared(styles: dict[str, Any], submixture: dict[str, Any], place: Path) -
 def test_public_data_keep_their_windows_and_their_builds(tmp_path: Path) -> None:
     """A share that is not stated stands for what it was when it was a default; of own rows it is another."""
     furnish(tmp_path)
-    public = {"tasks": ["microflan/capital-qa"]}
+    public = {"tasks": ["microflan/person_colour-qa"]}
     stated = {"few_shot": 0.5, "inverted": 0.3 / 1.3}
     assert _prepared({}, public, tmp_path) == _prepared(stated, public, tmp_path)
     own = {"data": str(write(tmp_path / "own.jsonl", questions(4)))}
