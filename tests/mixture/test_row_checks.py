@@ -12,7 +12,7 @@ from openflan.mixture.open_mixture import open_tasks
 from openflan.mixture.row_checks import MOST_ROWS, check_rows, row_check_lines
 from openflan.recipe.schema import Mixture
 
-WORDS = "the quick brown fox jumps over a lazy dog while seven green birds sing in an old tall tree".split()
+WORDS = [f"{first}{last}" for first in ("ba", "de", "fi", "go") for last in ("lan", "mer", "nos", "rup")]
 
 
 def lines_of(path: Path, rows: list[dict[str, Any]]) -> list[str]:
@@ -38,9 +38,8 @@ def test_each_kind_is_counted_with_the_rows_of_the_file(tmp_path: Path, names: t
         tmp_path / "rows.jsonl", [dict(zip(names, row.values(), strict=True)) for row in rows]
     )
     assert "1 row is nearly the same as an earlier one (rows.jsonl:13 as rows.jsonl:5)" in near
-    assert "1 row has the same inputs as an earlier one, but other targets (rows.jsonl:15 and rows.jsonl:7)" in (
-        conflict
-    )
+    assert "1 row has the same inputs as an earlier one, but other targets" in conflict
+    assert "(rows.jsonl:15 and rows.jsonl:7)" in conflict
     assert "1 row is more than 10 times as long as the median" in long
     assert "rows.jsonl:17: 1,501" in long
 

@@ -94,10 +94,13 @@ def reproduced(run: Run, folder: Path, first: int, count: int) -> dict[str, floa
             position += 1
         asked = [examples[row] for row in range(first, first + count)]
         answers = model.generate([example.inputs for example in asked], max_tokens=24)
-        shares[name.partition("/")[2]] = sum(
-            answer.text.strip() == example.targets.strip()
-            for answer, example in zip(answers, asked, strict=True)
-        ) / count
+        shares[name.partition("/")[2]] = (
+            sum(
+                answer.text.strip() == example.targets.strip()
+                for answer, example in zip(answers, asked, strict=True)
+            )
+            / count
+        )
     return shares
 
 
