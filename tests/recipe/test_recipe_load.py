@@ -62,7 +62,7 @@ def test_what_a_recipe_leaves_out_has_the_documented_defaults(write: Write) -> N
     assert (cot.tasks, cot.cap, cot.styles.few_shot, cot.styles.rationale, cot.styles.options) == (
         ["*"],
         None,
-        0.5,
+        None,
         1.0,
         0.5,
     )

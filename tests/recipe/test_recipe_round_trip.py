@@ -111,10 +111,8 @@ def test_a_dump_states_every_default(write: Write) -> None:
         "on_overflow": "truncate-inputs",
     }
     assert dumped["mixture"]["submixtures"]["cot"]["styles"] == {
-        "few_shot": 0.5,
         "rationale": 1.0,
         "options": 0.5,
-        "inverted": pytest.approx(0.3 / 1.3),
         "shots": [5, 5, 2, 3],
         "exemplars_only": 0.34,
     }

@@ -295,7 +295,7 @@ def test_known_wordings_are_found_by_full_and_bare_name(imported: Path) -> None:
         listed = [one.id for name, part in wordings if name == choice for one in part.wordings]
         assert len(set(listed)) == len(listed)
         assert set(listed) == _ids(choice, "cot/gsm8k", COT), "what is listed is what a mixture takes"
-    assert len(known_wordings()) == len(packaged_wordings()) + 3
+    assert len(known_wordings()) == len(packaged_wordings()) + 4
     with pytest.raises(InputError, match=r"gsm8: no packaged or imported wordings; did you mean `gsm8k`\?"):
         known_wordings("gsm8")
 

@@ -39,7 +39,7 @@ def test_the_optimiser_keeps_as_many_numbers_as_are_counted(
 @pytest.mark.parametrize("kind", ["gated", "llama"])
 def test_the_ledger_of_a_recipe_adds_up(kind: str, place: Path) -> None:
     run_recipe = recipe(place, kind, steps=50)
-    ledger = survey(run_recipe, windows=2, hardware=Hardware(device_named("h100"), devices=4, mfu=0.5))
+    ledger = survey(run_recipe, examples=8_192, hardware=Hardware(device_named("h100"), devices=4, mfu=0.5))
     measured, costs = ledger["measured"], ledger["estimates"]
     assert (
         measured["examples"]
@@ -69,7 +69,7 @@ def test_the_ledger_of_a_recipe_adds_up(kind: str, place: Path) -> None:
 
 
 def test_more_windows_change_what_is_measured_and_nothing_else(place: Path) -> None:
-    step, two = survey(recipe(place, steps=5)), survey(recipe(place, steps=5), windows=2)
+    step, two = (survey(recipe(place, steps=5), examples=count) for count in (4_096, 8_192))
     assert [task["share"] for task in step["tasks"]] == [task["share"] for task in two["tasks"]]
     assert (step["measured"]["examples"], two["measured"]["examples"]) == (4_096, 8_192)
     assert step["estimates"]["seconds"] is None
@@ -93,18 +93,19 @@ def test_lengths_do_not_depend_on_the_limits_and_a_proposal_keeps_its_word(
 ) -> None:
     """Measured under limits that cut, drop and prune a lot, the proposal for 1 % touches no more than that
     when it is taken."""
-    tight = survey(_long(place, tmp_path / "data", {"inputs": 40, "targets": 8}))
+    tight = survey(_long(place, tmp_path / "data", {"inputs": 40, "targets": 8}), examples=4_096)
     counts = tight["measured"]["counts"]
     assert min(counts["pruned exemplars"], counts["dropped: targets too long"]) > 400
     assert "truncated" in counts
     proposal = next(one for one in tight["capacities"] if one["loss"] == 0.01)
     wide = survey(
-        _long(place, tmp_path / "data", {"inputs": proposal["inputs"], "targets": proposal["targets"]})
+        _long(place, tmp_path / "data", {"inputs": proposal["inputs"], "targets": proposal["targets"]}),
+        examples=4_096,
     )
     assert wide["measured"]["lengths"] == tight["measured"]["lengths"]
     again = wide["measured"]["counts"]
     assert sum(count for name, count in again.items() if name != "examples") <= 0.01 * 4_096 * 5
-    assert wide["measured"]["fill"] == pytest.approx(proposal["fill"], abs=0.01)
+    assert wide["measured"]["fill"] == pytest.approx(proposal["fill"], abs=0.03)
 
 
 def test_a_tokenizer_of_another_model_is_refused_before_anything_is_measured(place: Path) -> None:

@@ -13,7 +13,6 @@ from openflan.mixture.open_mixture import check_places
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.build_ahead import Shard, Summary, build
 from openflan.packing.losses import losses_line
-from openflan.packing.pack import WINDOW
 from openflan.packing.unknown import unknown_line, unknown_targets
 from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
@@ -35,8 +34,7 @@ def build_(
         None,
         min=1,
         help=(
-            "The number of examples, in whole windows of 4,096. Default: the number that the recipe's "
-            "steps will read."
+            "The number of examples, in whole windows. Default: the number that the recipe's steps will read."
         ),
     ),
     workers: int = typer.Option(
@@ -90,16 +88,17 @@ def _build(
 ) -> Summary:
     from openflan.mixture.open_mixture import open_tasks
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
-    from openflan.training.prepare import opener, packed_stream_of, parts_of, prepare
+    from openflan.training.prepare import layout_of, opener, packed_stream_of, parts_of, prepare
 
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
-    parts = parts_of(recipe, tasks, encoder, tokenizer)
+    layout = layout_of(stream)
+    parts = parts_of(recipe, tasks, encoder, tokenizer, layout=layout)
     if examples is None:
         rows_of_window = len(packed_stream_of(stream, encoder, parts, Path(folder, "none")).window(0))
         windows = -(-round(recipe.training.steps * recipe.training.batch_size * _MARGIN) // rows_of_window)
     else:
-        windows = -(-examples // WINDOW)
+        windows = -(-examples // layout.window)
     with Bar("build", "window") as bar:
         done = build(
             folder,
@@ -111,6 +110,7 @@ def _build(
             make=opener(recipe),
             shard=shard,
             repair=repair,
+            layout=layout,
             notice=lambda text: typer.echo(text, err=True),
             progress=bar.show,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from openflan.api.finetune import finetune_into, recipe_from_rows
+from openflan.api.finetune import check_epochs, finetune_into, recipe_from_rows, recipe_with_epochs
 from openflan.api.options import FinetuneOptions
 from openflan.cli.output import next_command
 from openflan.cli.own_data_options import FORMAT, MAP
@@ -37,6 +37,14 @@ def finetune(
         help=(
             "Without a recipe: a YAML file of wordings, for rows that have fields instead of inputs "
             "and targets."
+        ),
+    ),
+    epochs: float | None = typer.Option(
+        None,
+        help=(
+            "How often the rows are read, such as 3 or 0.5, in place of training.steps: the steps are "
+            "computed from the packed examples. Of a mixture with caps or rates, an epoch is as many "
+            "examples as its capped rows."
         ),
     ),
     run: Path | None = typer.Option(None, help="The run folder. Default: runs/NAME."),
@@ -83,12 +91,12 @@ def finetune(
 
     `openflan finetune recipes/mine.yaml training.steps=200`
 
-    `openflan finetune --data rows.jsonl --base google/t5-small-lm-adapt`
+    `openflan finetune --data rows.jsonl --base google/t5-small-lm-adapt --epochs 3`
 
     `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
     exported = [] if dtype is None else [f"model.export_dtype={dtype}"]
-    recipe = recipe_of([*(arguments or []), *exported], data, base, wordings, form, columns)
+    recipe = recipe_of([*(arguments or []), *exported], data, base, wordings, form, columns, epochs)
     options = FinetuneOptions(
         build=build, strict=strict, restart=restart, allow_changes=allow_changes, fit=fit, device=device
     )
@@ -107,9 +115,11 @@ def recipe_of(
     wordings: Path | None,
     form: str | None = None,
     columns: str | None = None,
+    epochs: float | None = None,
 ) -> Recipe:
-    """The recipe that the arguments name, or the one that `--data` and `--base` describe. Raises InputError
-    for several recipes, for none, and for options that exclude each other."""
+    """The recipe that the arguments name, or the one that `--data` and `--base` describe, with the steps of
+    `epochs` epochs if they are given. Raises InputError for several recipes, for none, and for options that
+    exclude each other."""
     names, overrides = (
         [text for text in arguments if "=" not in text],
         [text for text in arguments if "=" in text],
@@ -126,10 +136,13 @@ def recipe_of(
                 "its keys: "
                 "mixture.submixtures.NAME.data=PATH mixture.submixtures.NAME.format=FORMAT model.base=FOLDER"
             )
-        return load_recipe(names[0], overrides)
+        check_epochs(epochs, overrides)
+        return recipe_with_epochs(load_recipe(names[0], overrides), epochs, overrides)
     if not data or not base:
         raise InputError(
             f"name a recipe (a file, or packaged: {', '.join(packaged_recipes())}), or give both --data "
             "and --base"
         )
-    return recipe_from_rows(data, base, wordings=wordings, format=form, columns=columns, overrides=overrides)
+    return recipe_from_rows(
+        data, base, wordings=wordings, format=form, columns=columns, overrides=overrides, epochs=epochs
+    )

@@ -94,9 +94,7 @@ def mixture(
             "tokenizer, so --show prints examples."
         ),
     ),
-    measure: int = typer.Option(
-        WINDOW, min=1, help=f"The number of examples to measure, in whole windows of {WINDOW:,}."
-    ),
+    measure: int = typer.Option(WINDOW, min=1, help="The number of examples to measure, in whole windows."),
     everything: bool = typer.Option(False, "--all", help="Print all tasks and categories of the ledger."),
     device: str | None = typer.Option(
         None, help=f"The device of the estimate of time and memory: {', '.join(DEVICES)}."
@@ -263,7 +261,7 @@ def _ledger(
     quiet_libraries()
     from openflan.training.finetune import survey
 
-    ledger = survey(recipe, windows=-(-measure // WINDOW), hardware=hardware)
+    ledger = survey(recipe, examples=measure, hardware=hardware)
     if as_json:
         print_json(ledger)
     else:

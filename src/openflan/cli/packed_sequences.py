@@ -21,7 +21,9 @@ def show_rows(stream: Stream, encoder: Encoder, count: int, *, as_json: bool) ->
 
     Raises InputError if the first window keeps no example.
     """
-    packed_stream = packed_examples(stream, encoder)
+    from openflan.training.prepare import layout_of
+
+    packed_stream = packed_examples(stream, encoder, window=layout_of(stream).window)
     located = packed_stream.locate(0, count)
     positions = [window.positions(within) for window, within in located]
     sources = [window.origins(within) for window, within in located]

@@ -9,7 +9,7 @@ synthesis) have the release's ratio of 0.3 to 1.0. T0 and the natural instructio
 
 from __future__ import annotations
 
-from openflan.recipe.mixture_section import RELEASE
+from openflan.recipe.mixture_section import FEW_SHOT, RELEASE
 from openflan.recipe.presets import INVERTED, INVERTED_TENTHS, NIV2_SHOTS
 from openflan.recipe.schema import Styles
 from openflan.tasks.catalogue import catalogue, real_name
@@ -24,19 +24,20 @@ _FLAN_2021 = "flan2021"
 
 def style_shares(styles: Styles, task: Task, wordings: WordingSet) -> StyleShares:
     """The shares of formats of a task with its wordings. Rows that others rendered have no exemplars; rows
-    with a definition of their own show it once, above the exemplars, as in the release."""
+    with a definition of their own show it once, above the exemplars, as in the release. A user's own rows
+    have neither exemplars nor inversions unless the recipe states their share."""
     on_top = (
         styles.instruction_on_top
         if styles.instruction_on_top is not None
         else float("definition" in task.fields)
     )
-    inverted = (
-        inverted_in_release(task.name, wordings)
-        if styles.inverted == RELEASE
-        else InvertedShare(float(styles.inverted), float(styles.inverted))
-    )
+    if isinstance(styles.inverted, str):
+        inverted = inverted_in_release(task.name, wordings)
+    else:
+        share = _unless_stated(styles.inverted, INVERTED, task)
+        inverted = InvertedShare(share, share)
     return StyleShares(
-        0.0 if task.finished else styles.few_shot,
+        0.0 if task.finished else _unless_stated(styles.few_shot, FEW_SHOT, task),
         styles.rationale,
         styles.options,
         inverted.zero,
@@ -44,6 +45,13 @@ def style_shares(styles: Styles, task: Task, wordings: WordingSet) -> StyleShare
         on_top,
         inverted.few,
     )
+
+
+def _unless_stated(share: float | None, default: float, task: Task) -> float:
+    """A share that the recipe states, else the default, which for a user's own rows is 0."""
+    if share is not None:
+        return share
+    return default if task.form is None else 0.0
 
 
 def shots_of(styles: Styles, task: Task) -> tuple[int, ...]:

@@ -24,6 +24,9 @@ WordingsName: TypeAlias = Literal["original", "openflan", "both"]
 RELEASE = "release"
 """Stands for what the public release of the collection has, task by task."""
 
+FEW_SHOT = 0.5
+"""The share of few-shot examples where a recipe states none, for all but a user's own rows."""
+
 STYLES_OF_RELEASE = {"inverted": RELEASE, "shots": RELEASE}
 """What `styles: release` means."""
 
@@ -38,10 +41,15 @@ def _list_or_name(value: Any) -> str:
 
 class Styles(Section):
     """How often each format occurs in a submixture. Defaults are those of the collection's public release as
-    a whole; `release` in place of a mapping takes what it has for each task."""
+    a whole, and for a user's own rows each row as it is; `release` in place of a mapping takes what it has
+    for each task."""
 
-    few_shot: Share = Field(
-        0.5, json_schema_extra=PLAN, description="The share of examples that contain exemplars."
+    few_shot: Share | None = Field(
+        None,
+        json_schema_extra=PLAN,
+        description=(
+            "The share of examples that contain exemplars. Absent: 0.5, and none for your own rows."
+        ),
     )
     rationale: Share = Field(
         1.0,
@@ -53,16 +61,19 @@ class Styles(Section):
         json_schema_extra=PLAN,
         description="The share of examples that list the answer options, for tasks that have options.",
     )
-    inverted: Annotated[
-        Annotated[Share, Tag("number")] | Annotated[Literal["release"], Tag("name")],
-        Discriminator(_number_or_name),
-    ] = Field(
-        INVERTED,
+    inverted: (
+        Annotated[
+            Annotated[Share, Tag("number")] | Annotated[Literal["release"], Tag("name")],
+            Discriminator(_number_or_name),
+        ]
+        | None
+    ) = Field(
+        None,
         json_schema_extra=PLAN,
         description=(
-            "The share of inverted examples, for tasks that have inverted wordings. The default is the "
-            "release's ratio of 0.3 to 1.0 for its inverted tasks. release: each task's own share "
-            "(docs/wordings.md)."
+            "The share of inverted examples, for tasks that have inverted wordings. Absent: the release's "
+            f"ratio of 0.3 to 1.0 for its inverted tasks ({INVERTED:.3f}), and none for your own rows. "
+            "release: each task's own share (docs/wordings.md)."
         ),
     )
     shots: Annotated[

@@ -17,9 +17,10 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.delimited import Delimited
+from openflan.tasks.formats.rated import rated_true
 from openflan.tasks.formats.reading import AS_IT_IS, Reading, parse_columns
 from openflan.tasks.formats.recognise import Fields, Recognised, recognise
-from openflan.tasks.formats.table import CHAIN_OF_THOUGHT, FIELD_NAMES, row_in_format
+from openflan.tasks.formats.table import CHAIN_OF_THOUGHT, FIELD_NAMES, RATED, row_in_format
 from openflan.tasks.json_array import JsonArray
 from openflan.tasks.lines import Lines
 from openflan.tasks.public import each, usable_rows
@@ -120,11 +121,15 @@ def _read(
             recognised = _recognise(_fields(source, is_public), source, reading, where)
         convert = partial(row_in_format, recognised.form.name, recognised.columns, recognised.is_chat)
         seen = _columns_alone(source)
+        learned, left_out = source, dict[str, int]()
+        if recognised.form is RATED:
+            learned, left_out = rated_true(source, recognised.columns)
         try:
             if is_public:
-                checked, left_out = usable_rows(source, convert, seen.add)
+                checked, unusable = usable_rows(learned, convert, seen.add)
+                left_out |= unusable
             else:
-                checked, left_out = checked_rows(source, convert, seen.add), {}
+                checked = checked_rows(learned, convert, seen.add)
         except InputError:
             seen = _fields(source, is_public)
             if _recognise(seen, source, reading, where).rule == recognised.rule:

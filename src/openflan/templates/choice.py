@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from openflan.cache_folder import cache_folder
 from openflan.errors import InputError, did_you_mean
+from openflan.templates.generic import generic_set
 from openflan.templates.wording import (
     JOINED,
     READY_MADE,
@@ -82,8 +83,8 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
 
 
 def known_wordings(task: str | None = None) -> list[tuple[Named, WordingSet]]:
-    """Packaged and imported sets; for a task, by its full or its bare name, what a mixture would take: of
-    each kind the first set with direct wordings, and the first with inverted ones.
+    """Packaged and imported sets, the generic one last; for a task, by its full or its bare name, what a
+    mixture would take: of each kind the first set with direct wordings, and the first with inverted ones.
 
     Raises InputError with the nearest name if nothing covers the task.
     """
@@ -92,7 +93,7 @@ def known_wordings(task: str | None = None) -> list[tuple[Named, WordingSet]]:
         *(("original", wording_set) for wording_set in imported_wordings()),
     ]
     if task is None:
-        return sets
+        return [*sets, ("openflan", generic_set())]
     covering = [
         (choice, wording_set)
         for choice, wording_set in sets

@@ -190,8 +190,9 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
     inverted ones.
 
     Rows that are already worded pass over packaged sets for other fields, and use the ready-made one if no
-    other is left. Raises InputError if there is none, or if one needs a field the task's rows lack, naming
-    the wording; those that `require` the field are skipped.
+    other is left; a task that no set names gets those of `generic_wordings`. Raises InputError if there is
+    none, or if one needs a field the task's rows lack, naming the wording; those that `require` it are
+    skipped.
     """
     worded = fields >= READY_MADE.fields
     covering = [
@@ -210,10 +211,9 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
     if not chosen and worded:
         return READY_MADE
     if not chosen:
-        raise InputError(
-            f"{task}: no wordings for rows with the fields {', '.join(sorted(fields))}; name a file with "
-            "`wordings:`, or use the fields inputs and targets"
-        )
+        from openflan.templates.generic import generic_wordings  # it imports this module
+
+        return generic_wordings(task, fields, sets)
     for wording in chosen:
         missing = wording.fields - fields
         if missing:

@@ -15,6 +15,7 @@ from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
 from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.own_data import own_data_described, own_data_lines
+from openflan.mixture.row_checks import row_check_lines
 from openflan.models.adapter import adapter_outputs, shape_with_adapter
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
@@ -43,6 +44,7 @@ from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import train
 from openflan.training.model_checks import check_context, check_loss, packing_for
 from openflan.training.prepare import (
+    layout_of,
     packed_stream_of,
     parts_of,
     prepare,
@@ -122,6 +124,8 @@ def prepare_run(
     if distributed.main:
         for line in own_data_lines(own_data_described(tasks.values())):
             announce(line, label)
+        for line in row_check_lines(tasks.values()):
+            announce(line, label)
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
@@ -137,10 +141,13 @@ def prepare_run(
     )
     check_loss(recipe, model)
     _describe(model, tokenizer, recipe, encoder)
-    parts = parts_of(recipe, tasks, encoder, tokenizer, origin["data"])
+    window = layout_of(stream)
+    parts = parts_of(recipe, tasks, encoder, tokenizer, origin["data"], window)
     build = _build_folder(run, build)
     view = trainable_view(model, recipe, distributed)
     packed_stream = packed_stream_of(stream, encoder, parts, build)
+    if distributed.main and label and not packed_stream.index():
+        announce(f"rendering and tokenising {window.window:,} examples for the first step", label)
 
     def open_stream(sequences_per_window: Sequence[int]) -> ExampleStream:
         if not sequences_per_window:
@@ -172,15 +179,20 @@ def prepare_run(
     )
 
 
-def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:
-    """The ledger of a recipe, measured on its first `windows` windows, without its model's weights."""
+def survey(
+    recipe: Recipe, *, windows: int = 1, examples: int | None = None, hardware: Hardware | None = None
+) -> dict[str, Any]:
+    """The ledger of a recipe, measured on its first `windows` windows, or on those that hold the first
+    `examples` examples, without its model's weights."""
     opened = open_mixture(recipe.mixture)
     tokenizer = load_tokenizer(recipe.model)
     model = empty_model(recipe.model)
     check_vocabulary(tokenizer, model)
     check_context(recipe, model)
     stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
-    packed_stream, shape = packed_examples(stream, encoder), shape_with_adapter(recipe.model, model)
+    size, shape = layout_of(stream).window, shape_with_adapter(recipe.model, model)
+    packed_stream = packed_examples(stream, encoder, window=size)
+    windows = windows if examples is None else -(-examples // size)
     table = ledger(
         recipe, opened.tasks, stream, encoder, packed_stream, shape, windows=windows, hardware=hardware
     )

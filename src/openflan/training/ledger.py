@@ -27,6 +27,7 @@ from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 from openflan.training.conversations import conversation_lines, conversations_of
+from openflan.training.epochs import epochs_lines
 from openflan.training.flops import device_hours, training_flops
 from openflan.training.memory_of_recipe import memory_of_recipe, sequences_at_a_time
 from openflan.training.prepare import INPUTS_SHARE
@@ -79,7 +80,8 @@ def ledger(
 
 def notices(ledger: Mapping[str, Any], limits: Limits) -> list[str]:
     """Lines by a ledger about what a user should know before training: examples that the capacities drop or
-    truncate, targets that the vocabulary cannot write, and what a chat template makes of conversations."""
+    truncate, targets that the vocabulary cannot write, what a chat template makes of conversations, and own
+    rows that are read very often."""
     measured = ledger.get("measured", {})
     lines = []
     if "longest_inputs" in measured:
@@ -89,6 +91,7 @@ def notices(ledger: Mapping[str, Any], limits: Limits) -> list[str]:
     if unknown := measured.get("unknown_targets"):
         lines.append(unknown_line(unknown))
     lines += conversation_lines(ledger.get("conversations", {}))
+    lines += epochs_lines(ledger)
     return [line for line in lines if line]
 
 

@@ -25,13 +25,19 @@ from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.special_tokens import Layout
 from openflan.packing.store import LAYOUT, Parts, Store
+from openflan.packing.store import Layout as BlockLayout
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
+from openflan.recipe.mixture_section import FEW_SHOT
+from openflan.recipe.presets import INVERTED
 from openflan.recipe.schema import Recipe
 from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
 from openflan.templates.render import TokenBudget
 from openflan.training.token_shares import mean_tokens
+
+SMALLEST_WINDOW, LARGEST_WINDOW = 256, 1_024
+"""The examples of a window where all tasks are a user's own rows."""
 
 INPUTS_SHARE = 1_920 / 2_048
 """The share of `packing.inputs` that the inputs of a few-shot example may take (the collection's code: 1,920
@@ -62,6 +68,18 @@ def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bo
         mean_tokens=lambda unweighed: mean_tokens(unweighed, encoder),
     )
     return stream, encoder
+
+
+def layout_of(stream: Stream) -> BlockLayout:
+    """How many examples a window of the stream has. Those of a user's own rows are smaller, because a window
+    is rendered and tokenised before the first step: the next power of two above the number of rows, from 256
+    to 1,024. It depends on nothing but the tasks, so a resumed run has the same windows."""
+    tasks = [entry.task for entry in stream.entries]
+    if any(task.form is None for task in tasks):
+        return LAYOUT
+    rows = sum(len(task.rows) for task in tasks)
+    window = max(SMALLEST_WINDOW, 1 << (rows - 1).bit_length())
+    return BlockLayout(min(window, LARGEST_WINDOW), LAYOUT.windows)
 
 
 def check_layout(recipe: Recipe, *, joint: bool) -> None:
@@ -102,13 +120,18 @@ def parts_of(
     encoder: Encoder,
     tokenizer: Any,
     data: Mapping[str, str] | None = None,
+    layout: BlockLayout = LAYOUT,
 ) -> Parts:
     """What the tokens of a recipe depend on, and what their packing depends on in addition. `data` is the
-    result of `fingerprints`, if it is known."""
+    result of `fingerprints`, if it is known, and `layout` that of `layout_of`."""
     mixture = recipe.mixture.model_dump(mode="json")
-    for submixture in mixture["submixtures"].values():
+    own = {task.submixture for task in tasks.values() if task.form is not None}
+    for name, submixture in mixture["submixtures"].items():
         # The path of the rows does not matter; their content is hashed below.
         del submixture["data"]
+        if name not in own:
+            # A share that is not stated is the default, and the same tokens as that.
+            submixture["styles"] = _stated_styles(submixture["styles"])
     rows = {f"data of {name}": digest for name, digest in (data or fingerprints(recipe, tasks)).items()}
     tokens = {
         "openflan": openflan.__version__,
@@ -119,7 +142,7 @@ def parts_of(
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
     tokens |= {
         "token budget of exemplars, set by packing.inputs": _token_budget(recipe, encoder).tokens,
-        "layout of blocks": [LAYOUT.window, LAYOUT.windows],
+        "layout of blocks": [layout.window, layout.windows],
     }
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
     learn, added_tokens = packing.pop("packing.learn"), packing.pop("packing.added_tokens")
@@ -144,6 +167,7 @@ def packed_stream_of(
 ) -> ExampleStream:
     """The packed sequences of a recipe, with the windows that were built ahead in `build`. Warns if the build
     has other settings and so is not used."""
+    layout = layout_of(stream)
     changed = [name for names in differences(build, parts) for name in names]
     if changed:
         warnings.warn(
@@ -151,8 +175,10 @@ def packed_stream_of(
             "makes it anew",
             stacklevel=2,
         )
-        return packed_examples(stream, encoder, sequences_per_window)
-    return packed_examples(stream, encoder, sequences_per_window, built=Store(build, parts))
+        return packed_examples(stream, encoder, sequences_per_window, layout.window)
+    return packed_examples(
+        stream, encoder, sequences_per_window, layout.window, built=Store(build, parts, layout)
+    )
 
 
 def special_tokens_as_json(encoder: Encoder) -> dict[str, list[int]]:
@@ -185,6 +211,12 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return sha256_of_json([settings, roles, control_tokens(tokenizer)])
 
 
+def _stated_styles(styles: Mapping[str, Any]) -> dict[str, Any]:
+    """The styles of a submixture of public data, with the shares that stand for what is not stated."""
+    defaults = {"few_shot": FEW_SHOT, "inverted": INVERTED}
+    return {name: defaults.get(name) if value is None else value for name, value in styles.items()}
+
+
 @trusting_stamps()  # the process that started this one has read the files
 def _open(recipe: Recipe) -> tuple[Stream, Encoder]:
     tokenizer = load_tokenizer(recipe.model)
@@ -198,11 +230,11 @@ def _open_stream(recipe: Recipe) -> Stream:
 def _open_packed_stream(recipe: Recipe, build: Path | None) -> ExampleStream:
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
-    return (
-        packed_stream_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build)
-        if build
-        else packed_examples(stream, encoder)
-    )
+    layout = layout_of(stream)
+    if build is None:
+        return packed_examples(stream, encoder, window=layout.window)
+    parts = parts_of(recipe, tasks, encoder, tokenizer, layout=layout)
+    return packed_stream_of(stream, encoder, parts, build)
 
 
 def _token_budget(recipe: Recipe, encoder: Encoder) -> TokenBudget:

@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.formats.hints import unknown_fields
+from openflan.tasks.formats.rated import LABEL, truth_of
 from openflan.tasks.formats.reading import Reading, parse_columns
-from openflan.tasks.formats.table import ANY_FIELDS, CHAIN_OF_THOUGHT, FORMATS, Format
+from openflan.tasks.formats.table import (
+    ANY_FIELDS,
+    CHAIN_OF_THOUGHT,
+    FORMATS,
+    PROMPT_COMPLETION,
+    RATED,
+    Format,
+)
 from openflan.tasks.formats.values import TARGET_FIELDS, is_missing
 from openflan.tasks.records import Record
 
@@ -18,12 +26,13 @@ _LIST_NAMES = frozenset(name for form in FORMATS.values() for name in form.lists
 @dataclass(slots=True)
 class Fields:
     """The fields of a file's rows, in the order in which they come: `columns` occur in a row, `filled` have a
-    value in one, and `lists` have a list in one. `unread` are columns of a table that are not read, because
-    they cannot be fields; messages name them."""
+    value in one, `lists` have a list in one, and `truths` true or false. `unread` are columns of a table that
+    are not read, because they cannot be fields; messages name them."""
 
     columns: dict[str, None] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
+    truths: set[str] = field(default_factory=set)
     unread: tuple[str, ...] = ()
 
     @property
@@ -36,10 +45,12 @@ class Fields:
         if record.keys() - self.filled:
             self.columns |= dict.fromkeys(record)
             self.filled.update(name for name, value in record.items() if not is_missing(value))
-        if len(self.lists) < len(self.filled):
-            self.lists.update(
-                name for name, value in record.items() if type(value) is list and name not in self.lists
-            )
+        if len(self.lists) + len(self.truths) < len(self.filled):
+            for name, value in record.items():
+                if type(value) is list:
+                    self.lists.add(name)
+                elif truth_of(value) is not None:
+                    self.truths.add(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,10 @@ def recognise(fields: Fields, reading: Reading, place: str, *, has_header: bool 
             for form in FORMATS.values()
             if form not in (ANY_FIELDS, CHAIN_OF_THOUGHT) and all(name in names for name in form.needs)
         ]
+        if RATED in fitting:
+            # A column `label` that holds anything but true and false is a side column.
+            is_rated = columns.get(LABEL) in fields.truths
+            fitting = [form for form in fitting if form is not (PROMPT_COMPLETION if is_rated else RATED)]
         if len(fitting) > 1:
             first, second = fitting[:2]
             raise InputError(

@@ -13,6 +13,7 @@ from typing import Any
 from openflan.tasks.chat import chat_row
 from openflan.tasks.cot_files import FIELDS
 from openflan.tasks.formats import conversations
+from openflan.tasks.formats.rated import LABEL, checked_label
 from openflan.tasks.formats.reading import renamed
 from openflan.tasks.formats.values import TARGET_FIELDS, field_row, required_text
 from openflan.tasks.records import Record
@@ -86,11 +87,40 @@ def _prompt_completion(record: Record) -> Row:
     return _texts("prompt", "completion", record)
 
 
+def _rated(record: Record) -> Row:
+    checked_label(record)
+    return _prompt_completion(record)
+
+
+def _rated_conversation(record: Record) -> dict[str, Any]:
+    checked_label(record)
+    return conversations.from_prompt_completion(record)
+
+
 def _preference(record: Record) -> Row:
     return _texts("prompt", "chosen", record)
 
 
 INPUTS_TARGETS = Format("inputs-targets", ("inputs", "targets"), ("inputs", "targets"), row=_worded)
+PROMPT_COMPLETION = Format(
+    "prompt-completion",
+    ("prompt", "completion"),
+    ("system", "prompt", "completion", "tools"),
+    row=_prompt_completion,
+    conversation=conversations.from_prompt_completion,
+    lists=("prompt", "completion"),
+)
+RATED = Format(
+    "rated",
+    ("prompt", "completion", LABEL),
+    ("system", "prompt", "completion", LABEL, "tools"),
+    row=_rated,
+    conversation=_rated_conversation,
+    lists=("prompt", "completion"),
+    notice="rated completions: those with the label true are learned, those with false are left out",
+)
+"""Rows of prompt and completion whose `label` is true or false."""
+
 QUESTION_ANSWER = Format("question-answer", ("question", "answer"), _WORDING_FIELDS, row=_question)
 CHAIN_OF_THOUGHT = Format("chain-of-thought", FIELDS, FIELDS, row=_question)
 """A table without a header: its three columns have these names by their place."""
@@ -103,14 +133,8 @@ FORMATS: Mapping[str, Format] = {
     form.name: form
     for form in (
         INPUTS_TARGETS,
-        Format(
-            "prompt-completion",
-            ("prompt", "completion"),
-            ("system", "prompt", "completion", "tools"),
-            row=_prompt_completion,
-            conversation=conversations.from_prompt_completion,
-            lists=("prompt", "completion"),
-        ),
+        PROMPT_COMPLETION,
+        RATED,
         QUESTION_ANSWER,
         Format(
             "alpaca",
