@@ -114,6 +114,11 @@ def find_run(folder: Path) -> Run:
     run = Run(folder)
     if not run.recipe.is_file():
         problem = "has no recipe.yaml" if folder.is_dir() else "does not exist"
+        if any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+            raise InputError(
+                f"{folder}: a model, not a run folder; evaluate it with `openflan evaluate {folder}`, and "
+                "name the folder that this prints"
+            )
         raise InputError(
             f"{folder}: not a run folder: it {problem}; name the folder that `openflan finetune` printed"
         )

@@ -188,7 +188,13 @@ def locate(model: str, options: LoadOptions) -> Located:
 
 
 def folder_name(model: str, model_name: str | None) -> str:
-    """The name of a model's folder in `runs/`."""
+    """The name of a model's folder in `runs/`. Of a model, an adapter or a checkpoint of a run it begins with
+    the name of the run, because these have the same names in every run."""
     if is_address(model):
         return (model_name or model).rstrip("/").rpartition("/")[2]
-    return Path(model).name.removeprefix(EMBEDDED)
+    path = Path(model)
+    if path.is_dir():
+        for run in path.resolve().parents[:2]:
+            if Run(run).recipe.is_file():
+                return "-".join([run.name, path.resolve().name])
+    return path.name.removeprefix(EMBEDDED)

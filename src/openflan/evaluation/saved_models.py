@@ -113,7 +113,10 @@ def saved_model(name: str, custom_benchmarks: Sequence[Benchmark] = ()) -> Saved
             its_label, saved_file = _generations_file(file, names)
             by_label.setdefault(its_label, []).append((file, saved_file))
     if not by_label:
-        raise InputError(f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`")
+        where = "" if Run(path).recipe.is_file() else ", and name the folder that this prints"
+        raise InputError(
+            f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`{where}"
+        )
     if label is not None and label not in by_label:
         raise InputError(
             f"{path} holds no generations of "

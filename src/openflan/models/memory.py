@@ -19,3 +19,16 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def return_freed_memory() -> bool:
+    """Gives the kernel what the process has freed, also between blocks that are in use; returns False where
+    there is no glibc.
+
+    glibc keeps blocks below 32 MB when they are freed. After weights were rounded to fewer bits that is more
+    memory than the new ones take, in holes that larger tensors do not fit into.
+    """
+    try:
+        return bool(ctypes.CDLL("libc.so.6").malloc_trim(0))
+    except (OSError, AttributeError):
+        return False

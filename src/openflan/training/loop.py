@@ -141,16 +141,17 @@ def train(setup: TrainingSetup, record: RunRecord = _NEW_RECORD) -> None:
             best = _to_be_best(watch, run, step + 1, line, distributed)
             if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
                 _refuse_broken(model, step + 1, run, packed_stream, size, distributed)
-                distributed.run_on_main(bind(_settle, record.check, metrics))
-                # Before the copy is made, so that there is only one.
+                # Before the ranks speak, as the thread of the saver uses the same group, and before the copy
+                # is made, so that there is only one; no name may hold it either, which would keep it until
+                # the next one is complete.
                 saver.wait()
-                copied = snapshot(setup.view, trainer.optimizer, distributed)
+                distributed.run_on_main(bind(_settle, record.check, metrics))
                 now = Position(step + 1, tuple(index), tuple(sorted(window_counts.counts.items())))
                 saver.save(
                     run.checkpoints,
                     model,
                     setup.tokenizer,
-                    copied,
+                    snapshot(setup.view, trainer.optimizer, distributed),
                     now,
                     recipe.checkpoints.keep,
                     distributed.for_saver,

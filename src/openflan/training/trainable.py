@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from openflan.models.adapter import AdapterRecord, add_adapter, is_adapter_parameter, name_in_file
 from openflan.models.load_model import stored_names
+from openflan.models.memory import return_freed_memory
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.training.distributed import DistributedContext
 from openflan.training.weights_format import hold_in_bfloat16
@@ -103,4 +104,5 @@ def trainable_view(model: Any, recipe: AnyRecipe, distributed: DistributedContex
         hold_in_bfloat16(
             parameter for name, parameter in model.named_parameters() if not is_adapter_parameter(name)
         )
+        return_freed_memory()
     return view
