@@ -40,7 +40,7 @@ def trained_by_two(wanted: Recipe, folder: Path) -> Run:
 @pytest.mark.parametrize("kind", ["gated", "llama"])
 def test_two_ranks_round_as_one(kind: str, place: Path, tmp_path: Path) -> None:
     """Of a batch of one sequence, one rank adds gradients of 0, so that no sum is rounded: all bits are those
-    of one process. With another seed hardly a weight would be the same."""
+    of one process. At another learning rate hardly a weight would be the same."""
     training = {"optimizer": "adamw", "statistics": "bf16", "learning_rate": 0.002, "batch_size": 1}
     wanted = recipe(place, kind, weights="bf16", **training)
     two, one, other = trained_by_two(wanted, tmp_path), Run(tmp_path / "one"), Run(tmp_path / "other")
