@@ -65,11 +65,11 @@ def test_it_says_what_was_made_and_what_comes_next(recipe: Path, tmp_path: Path)
     done = openflan("build", recipe, "--examples", 5_000, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
-    assert first.startswith("runs/mine/build: 8,192 examples in ")
-    assert first.endswith("(1 blocks made, 0 packed anew, 0 kept)")
+    assert first.startswith("runs/mine/build: 5,120 examples in ")
+    assert first.endswith("(2 blocks made, 0 packed anew, 0 kept)")
     assert f"openflan finetune {recipe}" in done.stderr
     again = json.loads(openflan("build", recipe, "--examples", 5_000, "--json", folder=tmp_path).stdout)
-    assert (again["examples"], again["made"], again["kept"]) == (8_192, 0, 1)
+    assert (again["examples"], again["made"], again["kept"]) == (5_120, 0, 2)
     assert done.stdout.splitlines()[1] == f"content {again['content']}"
 
 
@@ -265,7 +265,7 @@ def test_worker_processes_make_the_same(recipe: Path, tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["--shard", "2/2"], "`--shard 2/2` is not a part such as 0/4"),
-        (["packing.targets=1"], "none of 4,096 examples fits"),
+        (["packing.targets=1"], "none of 256 examples fits"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: list[object], says: str, recipe: Path, tmp_path: Path) -> None:

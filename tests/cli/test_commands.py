@@ -82,8 +82,8 @@ def test_a_causal_model_is_finetuned_within_its_context_and_exported(
     )
     assert done.returncode == 0, done.stderr
     recipe = (tmp_path / "run" / "recipe.yaml").read_text()
-    assert "inputs: 48" in recipe
-    assert "targets: 16" in recipe
+    assert "inputs: 32" in recipe, "half of the model's context of 64 tokens"
+    assert "targets: 32" in recipe
     AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
     assert openflan("generate", tmp_path / "run", "what is grass ?", "--max-tokens", 4).returncode == 0
 
@@ -180,7 +180,9 @@ def test_bad_input_ends_with_one_message_and_no_traceback(
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+    notices = ("finetune: own/rows: ", "finetune: rendering and tokenising ")
+    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(notices)]
+    assert len(lines) <= 2, done.stderr
 
 
 def _file(path: Path, lines: list[str]) -> Path:

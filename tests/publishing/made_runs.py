@@ -97,5 +97,6 @@ def _adapter(folder: Path, base: str) -> None:
     (folder / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
     (folder / "base.json").write_text(json.dumps({"base": base, "weights_sha256": "0"}), encoding="utf-8")
     (folder / "config.json").write_text(json.dumps({"is_encoder_decoder": True}), encoding="utf-8")
+    (folder / "generation_config.json").write_text("{}", encoding="utf-8")
     save_file({"lora": np.zeros(4, "f4")}, folder / "adapter_model.safetensors", {"format": "pt"})
     _tokenizer(folder, True)

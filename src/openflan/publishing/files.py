@@ -18,6 +18,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.json_files import read_json_file
 from openflan.local_paths import Replaced, is_local_path, without_local_paths
+from openflan.models.adapter_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from openflan.models.folder import has_tokenizer, weight_files
 from openflan.publishing.card import CardFacts, write_card
 from openflan.recipe.load_recipe import dump_recipe, load_any_recipe
@@ -26,7 +27,6 @@ from openflan.run_folder import Run
 
 CARD = "README.md"
 
-ADAPTER_CONFIG = "adapter_config.json"
 
 _KINDS = frozenset({".json", ".safetensors", ".model", ".txt", ".jinja"})
 """No file that is a program or a pickle."""
@@ -109,7 +109,9 @@ def _check_complete(run: Run, folder: Path, adapter: bool) -> None:
         )
     missing = [] if (folder / "config.json").is_file() or adapter else ["config.json"]
     missing += [] if not adapter or (folder / ADAPTER_CONFIG).is_file() else [ADAPTER_CONFIG]
-    missing += [] if weight_files(folder) else ["*.safetensors"]
+    # Of an adapter, `weight_files` also gives the base's files, which need not be there.
+    weights = [folder / ADAPTER_WEIGHTS] if adapter else weight_files(folder)
+    missing += [] if weights and all(file.is_file() for file in weights) else ["*.safetensors"]
     missing += [] if has_tokenizer(folder) else ["tokenizer.json"]
     if missing:
         raise InputError(f"{folder}: has no {', no '.join(missing)}; train the run again with --restart")
