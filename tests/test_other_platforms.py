@@ -50,7 +50,12 @@ import importlib, pkgutil, openflan
 names = [found.name for found in pkgutil.walk_packages(openflan.__path__, "openflan.")]
 for name in names:
     if not name.endswith("__main__"):
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # A module that needs an extra, which may be absent.
+            if error.name.partition(".")[0] in {"openflan"} | HIDDEN | HIDDEN_FROM_OPENFLAN:
+                raise
 assert "fcntl" not in sys.modules
 print(len(names))
 """
