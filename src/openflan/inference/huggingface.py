@@ -28,6 +28,7 @@ from openflan.inference.limits import (
     within_window,
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
+from openflan.inference.thinking import opens_thinking
 from openflan.models.folder import Separator, added_tokens_of, layout_of, model_folder, separator_of
 from openflan.packing.message_form import TEXTS, MessageForm, form_of, sent
 from openflan.packing.text_ids import AddedTokens, TextIds
@@ -44,6 +45,9 @@ _ENGINE = "openflan decoding 2"
 _CHUNK = {"cpu": 128, "cuda": 256}
 """Generations that are requested at once. With more, batches would be fuller towards the end, but fewer
 processes would have work."""
+
+_OPENING = 24
+"""Tokens at the end of a prompt that may spell the mark that opens a thinking block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +293,16 @@ class HuggingFaceEngine:
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
-                fitting.append((index, known[request.prompt], request))
+                room = self._room_to_think(request, len(known[request.prompt]))
+                fitting.append((index, known[request.prompt], replace(request, thinking_tokens=room)))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
-            for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
+            prompts = prompts_of(fitting)
+            for prompt in prompts:
+                opened = not self.seq2seq and opens_thinking(ending.marked(list(prompt.ids[-_OPENING:])))
+                for generation in prompt.generations:
+                    generation.opened = opened and generation.request.thinking_tokens > 0
+            for generation, completion in self._decoding().generate(prompts, ending):
                 for index in generation.owners:
                     original = requests[index]
                     # All greedy samples are equal.
@@ -330,6 +340,13 @@ class HuggingFaceEngine:
 
         return METHODS[self.method](self.model, self.pad, self.batch_tokens, self.prefix)
 
+    def _room_to_think(self, request: Request, prompt_tokens: int) -> int:
+        """The most tokens of a thinking block: those that the request allows, and that the context leaves
+        beside prompt and answer."""
+        if self.seq2seq or not request.thinking_tokens:
+            return request.thinking_tokens
+        return max(1, min(request.thinking_tokens, self.context - prompt_tokens - request.max_tokens))
+
     def _max_prompt_tokens(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the
         context."""
@@ -339,6 +356,8 @@ class HuggingFaceEngine:
 
 
 def _check(request: Request) -> None:
+    if request.thinking_tokens < 0:
+        raise InputError(f"thinking_tokens is {request.thinking_tokens}, expected at least 0")
     if request.samples < 1:
         raise InputError(f"samples is {request.samples}, expected at least 1")
     if request.temperature < 0 or request.top_k < 0:

@@ -23,6 +23,10 @@ class Request:
     Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k`
     likeliest tokens of each position (0: from all). A drawn token depends on prompt, temperature, top_k,
     `seed`, sample and position only, so more samples or tokens leave the former ones unchanged.
+
+    With `thinking_tokens` above 0 a thinking block (`thinking.py`) is taken out of the text: it may have so
+    many tokens, `max_tokens` and `stop` apply to what follows it. A text without a block is not concerned. At
+    0 blocks are text like any other.
     """
 
     prompt: str
@@ -32,6 +36,7 @@ class Request:
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,18 @@ class Completion:
     """A generated text: `text` without stop string and special tokens; `tokens` counts all generated tokens,
     the end of sequence included.
 
-    `sample` counts from 0.
+    `sample` counts from 0. `thinking` is the text of a thinking block, None without one; `thinking_closed`
+    is false if nothing closed it, and then `text` is empty. `thinking_tokens` counts the block's tokens, its
+    marks included; None where a server does not say it.
     """
 
     text: str
     tokens: int
     finish: Finish
     sample: int = 0
+    thinking: str | None = None
+    thinking_closed: bool = True
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
