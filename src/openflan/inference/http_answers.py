@@ -28,7 +28,9 @@ def completion_of(
     """
     try:
         choice = response["choices"][0]
-        message = choice["message"] if "message" in choice else {"content": choice["text"], **_reasoning(choice)}
+        message = (
+            choice["message"] if "message" in choice else {"content": choice["text"], **_reasoning(choice)}
+        )
         text, reasoning = _texts(message)
         usage = response.get("usage") or {}
         tokens = _count(usage.get("completion_tokens")) or 0
@@ -61,14 +63,16 @@ def _reasoning(choice: Mapping[str, Any]) -> dict[str, Any]:
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
     """The answer and the thinking of a message. Raises TypeError for content that is no text."""
-    content, reasoning = message["content"], ""
+    sent = next((message[key] for key in _REASONING_KEYS if isinstance(message.get(key), str)), "")
+    content, reasoning = (message.get("content") if sent else message["content"]), ""
     if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, Mapping)]
+        parts = content
+        if not all(isinstance(part, Mapping) for part in parts):
+            raise TypeError("its content is no list of parts")
         reasoning = "".join(_joined(part.get("thinking")) for part in parts if part.get("type") == "thinking")
         content = "".join(_joined(part.get("text")) for part in parts if part.get("type") == "text")
     if content is not None and not isinstance(content, str):
         raise TypeError("its text is none")
-    sent = next((message[key] for key in _REASONING_KEYS if isinstance(message.get(key), str)), "")
     return content or "", (reasoning or sent).strip()
 
 

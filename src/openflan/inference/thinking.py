@@ -51,7 +51,7 @@ CLOSES = (*(closes for _, closes in PAIRS), FINAL)
 MARKS = (*(mark for pair in PAIRS for mark in pair), *HARMONY)
 """Marks that a tokenizer may hold as special tokens, which decoding leaves out."""
 
-_OPENED_BY = {opens: closes for opens, closes in PAIRS}
+_OPENED_BY = dict(PAIRS)
 _MARK = re.compile("|".join(re.escape(mark) for pair in PAIRS for mark in pair))
 _ENDS = re.compile(r"<\|(?:end|return|call)\|>.*", re.DOTALL)
 _HARMONY_MARK = re.compile(r"<\|start\|>[a-z]*|<\|channel\|>[a-z ]*|<\|(?:message|end|return|call)\|>")
@@ -80,10 +80,8 @@ def split_thinking(text: str, *, opened: bool = False) -> Split:
 
 def opens_thinking(prompt: str) -> bool:
     """Whether a prompt ends, apart from white space, with a mark that opens a block."""
-    end = prompt.rstrip()
-    return end.endswith(tuple(opens for opens, _ in PAIRS)) or end.endswith(
-        tuple(f"{opens}{MESSAGE}" for opens in _HARMONY_OPENS)
-    )
+    marks = (*_OPENED_BY, *(f"{opens}{MESSAGE}" for opens in _HARMONY_OPENS))
+    return prompt.rstrip().endswith(marks)
 
 
 def begins(text: str) -> bool | None:
