@@ -131,8 +131,8 @@ def print_score(score: EvaluationScore) -> None:
             else f"{thinking.mean_tokens:,.0f} tokens"
         )
         typer.echo(
-            f"{thinking.generations:,} generations think ({_percent(thinking.share)} %), {length} on average; "
-            f"{_percent(thinking.closed)} % of the thinking blocks are closed, and "
+            f"{thinking.generations:,} generations think ({_percent(thinking.share)} %), {length} on "
+            f"average; {_percent(thinking.closed)} % of the thinking blocks are closed, and "
             f"{thinking.unclosed:,} without an end are unanswered"
         )
     if score.missing or score.duplicates:

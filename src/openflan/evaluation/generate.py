@@ -75,9 +75,9 @@ def generate_to(
 
     If the engine can tell that a prompt is too long, exemplars are left out, the last ones first. If the
     benchmark's own `max_tokens` fill the context, no question is answered. `max_tokens` are those of an
-    answer, `thinking_tokens` those of a thinking block before it (None: four times as many). `progress(done, total)` is called
-    at the start and after every generation of this process; `total` counts its share and the generations that
-    existed before. If some samples of a question are missing, its whole chunk is generated again
+    answer, `thinking_tokens` those of a thinking block before it (None: four times as many).
+    `progress(done, total)` is called at the start and after every generation of this process; `total` counts
+    its share and the generations that existed before. If some samples of a question are missing, its whole chunk is generated again
     (`process_shares.py`); existing lines stay. Every process of `processes` must call this, with the same
     arguments, and returns when all are done.
 

@@ -3,8 +3,8 @@
 Pure functions over text. Known spellings: `<think>...</think>` (Qwen3, DeepSeek-R1, SmolLM3, GLM) and words
 like it in angle brackets, `[THINK]...[/THINK]` (Magistral), `<|begin_of_thought|>` (Sky-T1), and the channels
 of OpenAI's harmony format (GPT-OSS), with their special tokens or as they read without them
-(`analysis...assistantfinal...`). A chat template may open the block in the prompt (DeepSeek-R1): then the text
-only closes it. Text without any of these marks is returned as it is, to the character.
+(`analysis...assistantfinal...`). A chat template may open the block in the prompt (DeepSeek-R1): then the
+text only closes it. Text without any of these marks is returned as it is, to the character.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def split_thinking(text: str, *, opened: bool = False) -> Split:
         return _split_harmony(text, opened=opened)
     bare = _BARE_START.match(text)
     if bare:
-        *_, final = [None, *_BARE_FINAL.finditer(text)]
-        if final is None:
+        finals = list(_BARE_FINAL.finditer(text))
+        if not finals:
             return Split("", text[bare.end() :].strip(), closed=False)
-        return Split(text[final.end() :], text[bare.end() : final.start()].strip())
+        return Split(text[finals[-1].end() :], text[bare.end() : finals[-1].start()].strip())
     return _split_pairs(text, opened=opened)
 
 
