@@ -18,7 +18,7 @@ from openflan.evaluation.embedded_benchmarks import data_of_benchmarks
 from openflan.evaluation.generate import Generated
 from openflan.evaluation.process_shares import Processes
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.second_pass import check_second_pass
+from openflan.evaluation.second_pass import check_second_pass, check_second_pass_options
 from openflan.evaluation.selection import check_prompts, chosen_benchmarks, fetch_files, subset_of
 from openflan.evaluation.training_tasks import warn_of_training_tasks
 from openflan.mixture.embedded_seeds import warn_of_other_data
@@ -79,7 +79,8 @@ def evaluate_all(
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     data = None if options.data is None else Path(options.data)
     # Contradictions between options are found before any file is read.
-    _decoding(options)
+    if _decoding(options).second_pass and options.suite is None:
+        check_second_pass_options(options.mode, options.shots)
     if options.fetch and data is not None:
         raise InputError("`--fetch` excludes `--data`, which names files that you already have")
     if isinstance(model, LoadedModel) and options.load not in (LoadOptions(), model.options):

@@ -77,9 +77,9 @@ def generate_to(
     benchmark's own `max_tokens` fill the context, no question is answered. `max_tokens` are those of an
     answer, `thinking_tokens` those of a thinking block before it (None: four times as many).
     `progress(done, total)` is called at the start and after every generation of this process; `total` counts
-    its share and the generations that existed before. If some samples of a question are missing, its whole chunk is generated again
-    (`process_shares.py`); existing lines stay. Every process of `processes` must call this, with the same
-    arguments, and returns when all are done.
+    its share and the generations that existed before. If some samples of a question are missing, its whole
+    chunk is generated again (`process_shares.py`); existing lines stay. Every process of `processes` must
+    call this, with the same arguments, and returns when all are done.
 
     Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if `max_tokens`
     leave no room for a prompt. It is also raised if likelihoods are required of a benchmark without options,

@@ -53,15 +53,22 @@ def check_second_pass(benchmark: Benchmark, decoding: Decoding) -> None:
             f"{benchmark.name}: `--extract second-pass` asks for the answer to a generated chain of thought, "
             "and this evaluation compares likelihoods: leave one out"
         )
-    if benchmark.mode != "cot":
+    check_second_pass_options(benchmark.mode, benchmark.shots, benchmark.name)
+
+
+def check_second_pass_options(mode: str, shots: int | None, name: str = "") -> None:
+    """Raises InputError if a second pass cannot follow, in this mode or after so many exemplars (None: not
+    known yet)."""
+    named = f"{name}: " if name else ""
+    if mode != "cot":
         raise InputError(
-            f"{benchmark.name}: `--extract second-pass` asks for the answer to a chain of thought: add "
+            f"{named}`--extract second-pass` asks for the answer to a chain of thought: add "
             "`--mode cot --shots 0`"
         )
-    if benchmark.shots:
+    if shots:
         raise InputError(
-            f"{benchmark.name}: `--extract second-pass` follows a chain of thought without exemplars, and "
-            f"there are {benchmark.shots} in the prompts: add `--shots 0`"
+            f"{named}`--extract second-pass` follows a chain of thought without exemplars, and {shots} are "
+            "asked for: add `--shots 0`"
         )
 
 

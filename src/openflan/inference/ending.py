@@ -10,7 +10,7 @@ limit of the answer and its stop strings begin after the mark that closes the bl
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openflan.inference.protocol import Completion, Finish, Request
@@ -54,6 +54,9 @@ class Ending:
                 return len(new) >= request.thinking_tokens
             if progress.answer_start:
                 return False
+            if progress.thinking is None and len(new) >= request.max_tokens and self.marked(new).strip():
+                # The text may be the start of a mark; `completion` cuts it if it is none.
+                return len(new) >= request.max_tokens + request.thinking_tokens
         answer = new[progress.answer_start :]
         return len(answer) >= request.max_tokens or (bool(request.stop) and self.stops(answer, request.stop))
 
@@ -96,6 +99,8 @@ class Ending:
             if split.thinking is not None:
                 text, thinking, closed = split.answer, split.thinking, split.closed
                 tokens = self._thinking_tokens(kept) if closed else len(kept)
+            elif len(new) > request.max_tokens:
+                return self.completion(new[: request.max_tokens], replace(request, thinking_tokens=0), sample)
         cut = min((place for mark in request.stop if (place := text.find(mark)) >= 0), default=None)
         if cut is not None:
             text, finish = text[:cut], "stop"
