@@ -93,6 +93,8 @@ ALLOWED: dict[str, set[str]] = {
         "tasks",
         "templates",
         "inference.protocol",
+        # Saved answers hold thinking blocks too, in the spellings that engines find.
+        "inference.thinking",
         "run_folder",
         "lock",
         "stopping",

@@ -19,6 +19,7 @@ from openflan.evaluation.embedded_benchmarks import data_of_benchmarks
 from openflan.evaluation.generate import Generated
 from openflan.evaluation.process_shares import Processes
 from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.second_pass import check_second_pass, check_second_pass_options
 from openflan.evaluation.selection import check_prompts, chosen_benchmarks, fetch_files, subset_of
 from openflan.evaluation.training_tasks import warn_of_training_tasks
 from openflan.inference.http import is_address
@@ -81,7 +82,8 @@ def evaluate_all(
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     data = None if options.data is None else Path(options.data)
     # Contradictions between options are found before any file is read.
-    _decoding(options)
+    if _decoding(options).second_pass and options.suite is None:
+        check_second_pass_options(options.mode, options.shots)
     if options.fetch and data is not None:
         raise InputError("`--fetch` excludes `--data`, which names files that you already have")
     if isinstance(model, LoadedModel) and options.load not in (LoadOptions(), model.options):
@@ -113,6 +115,8 @@ def evaluate_all(
             warn_of_other_data(known, data_of_benchmarks(names, data))
             if located.run and located.label not in ("base", "random-init"):
                 warn_of_training_tasks(located.run, [benchmark.name for benchmark, _ in chosen])
+        for benchmark, _ in chosen:
+            check_second_pass(benchmark, _decoding(options))
         # Every prompt is rendered before the model is loaded, which may take minutes.
         check_prompts(chosen)
         quiet_libraries()
@@ -155,6 +159,7 @@ def _evaluate_benchmark(
         limit=options.limit,
         subset=tasks,
         max_tokens=options.max_tokens,
+        thinking_tokens=options.thinking_tokens,
         progress=show,
         generated=generated,
         decoding=_decoding(options),
@@ -183,6 +188,7 @@ def _decoding(options: EvaluateOptions) -> Decoding:
         options.seed,
         likelihood=options.likelihood,
         normalized=options.normalized,
+        extract=options.extract,
     )
 
 

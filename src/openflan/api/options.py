@@ -60,7 +60,10 @@ class EvaluateOptions:
     - `shots`: exemplars in a prompt.
     - `split`: for MMLU, `validation` (the default) or `test`; for tasks of `data`, the split whose rows lie
       beside their training rows.
-    - `max_tokens`: the most tokens of a generation.
+    - `max_tokens`: the most tokens of a generation, without its thinking block.
+    - `thinking_tokens`: the most tokens of a thinking block; the default is four times `max_tokens`.
+    - `extract`: how an answer is found after a chain of thought: `phrase` takes what follows the last answer
+      phrase, `second-pass` asks the model for the answer (with `mode="cot"` and `shots=0`).
     - `samples`: generations per question; with more than one the majority decides (self-consistency).
     - `temperature`, `top_k`, `seed`: how samples are drawn. The defaults for several samples are those of the
       paper, 0.7 and 40; `top_k=0` draws from all tokens. One sample without a temperature is greedy.
@@ -82,6 +85,8 @@ class EvaluateOptions:
     shots: int | None = None
     split: str | None = None
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
+    extract: Literal["phrase", "second-pass"] | str = "phrase"
     samples: int = 1
     temperature: float | None = None
     top_k: int | None = None
@@ -97,6 +102,7 @@ class EvaluateOptions:
             ("limit", 1),
             ("shots", 0),
             ("max_tokens", 1),
+            ("thinking_tokens", 1),
             ("samples", 1),
             ("temperature", 0),
             ("top_k", 0),

@@ -53,7 +53,24 @@ def evaluate(
     subset: str | None = typer.Option(None, help="The tasks to evaluate, separated by commas."),
     shots: int | None = SHOTS,
     split: str | None = SPLIT,
-    max_tokens: int | None = typer.Option(None, min=1, help="The maximum number of tokens of a generation."),
+    max_tokens: int | None = typer.Option(
+        None, min=1, help="The maximum number of tokens of a generation, without its thinking block."
+    ),
+    thinking_tokens: int | None = typer.Option(
+        None,
+        min=1,
+        help=(
+            "For reasoning models: the maximum number of tokens of a thinking block, such as "
+            "<think>...</think>. Default: four times --max-tokens."
+        ),
+    ),
+    extract: str = typer.Option(
+        "phrase",
+        help=(
+            "For --mode cot: `phrase` takes what follows the last answer phrase. `second-pass` asks a second "
+            'time, "Therefore, the answer (...) is" (Kojima et al. 2022); it needs --shots 0.'
+        ),
+    ),
     samples: int = typer.Option(
         1,
         min=1,
@@ -191,6 +208,8 @@ def evaluate(
         shots=shots,
         split=split,
         max_tokens=max_tokens,
+        thinking_tokens=thinking_tokens,
+        extract=extract,
         samples=samples,
         temperature=temperature,
         top_k=top_k,

@@ -24,7 +24,8 @@ def score(
         ...,
         help=(
             "A .jsonl or .jsonl.gz file of generations. If a question has several samples, the "
-            "majority decides."
+            "majority decides. Lines with `first_pass`, or lines with `pass` 1 and 2, are scored as the two "
+            "passes of a zero-shot chain of thought (--mode cot)."
         ),
     ),
     mode: str = typer.Option(
@@ -122,6 +123,17 @@ def print_score(score: EvaluationScore) -> None:
         typer.echo(
             f"majority of {samples} samples, agreement {_percent(score.agreement)} %; "
             f"accuracy by number of samples: {curve}"
+        )
+    if thinking := score.thinking:
+        length = (
+            f"{thinking.mean_characters:,.0f} characters"
+            if thinking.mean_tokens is None
+            else f"{thinking.mean_tokens:,.0f} tokens"
+        )
+        typer.echo(
+            f"{thinking.generations:,} generations think ({_percent(thinking.share)} %), {length} on "
+            f"average; {_percent(thinking.closed)} % of the thinking blocks are closed, and "
+            f"{thinking.unclosed:,} without an end are unanswered"
         )
     if score.missing or score.duplicates:
         typer.echo(

@@ -27,6 +27,7 @@ from openflan.evaluation.process_shares import (
 )
 from openflan.hashes import sha256_of
 from openflan.inference.protocol import (
+    Completion,
     InferenceEngine,
     LikelihoodEngine,
     LikelihoodRequest,
@@ -38,6 +39,8 @@ from openflan.stopping import stoppable
 
 _HASH_DIGITS = 16
 
+THINKING = 4
+"""Tokens of a thinking block for each token of an answer, unless their number is given."""
 
 _DECIMALS = 6
 """Decimals of the log-probabilities in the file."""
@@ -62,6 +65,7 @@ def generate_to(
     limit: int | None = None,
     subset: Sequence[str] | None = None,
     max_tokens: int | None = None,
+    thinking_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     decoding: Decoding = GREEDY,
     processes: Processes = SINGLE_PROCESS,
@@ -70,11 +74,12 @@ def generate_to(
     those in `subset`. In the end its lines stand in the order of the requests.
 
     If the engine can tell that a prompt is too long, exemplars are left out, the last ones first. If the
-    benchmark's own `max_tokens` fill the context, no question is answered. `progress(done, total)` is called
-    at the start and after every generation of this process; `total` counts its share and the generations that
-    existed before. If some samples of a question are missing, its whole chunk is generated again
-    (`process_shares.py`); existing lines stay. Every process of `processes` must call this, with the same
-    arguments, and returns when all are done.
+    benchmark's own `max_tokens` fill the context, no question is answered. `max_tokens` are those of an
+    answer, `thinking_tokens` those of a thinking block before it (None: four times as many).
+    `progress(done, total)` is called at the start and after every generation of this process; `total` counts
+    its share and the generations that existed before. If some samples of a question are missing, its whole
+    chunk is generated again (`process_shares.py`); existing lines stay. Every process of `processes` must
+    call this, with the same arguments, and returns when all are done.
 
     Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if `max_tokens`
     leave no room for a prompt. It is also raised if likelihoods are required of a benchmark without options,
@@ -100,7 +105,8 @@ def generate_to(
         for task in chosen_tasks(benchmark, subset)
         for example in benchmark.examples(task)[:limit]
     ]
-    questions = [_question(benchmark, one, room, decoding) for one in examples]
+    thinking_room = THINKING * room if thinking_tokens is None else thinking_tokens
+    questions = [_question(benchmark, one, room, thinking_room, decoding) for one in examples]
     requested = [
         (position, sample) for position in range(len(examples)) for sample in range(decoding.samples)
     ]
@@ -177,11 +183,13 @@ def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: 
     else:
         drawn = {"temperature": request.temperature, "top_k": request.top_k, "seed": request.seed}
         decoding = {"greedy": False, "max_tokens": request.max_tokens, "stop": request.stop, **drawn}
+    if isinstance(request, Request) and request.thinking_tokens not in (0, THINKING * request.max_tokens):
+        decoding["thinking_tokens"] = request.thinking_tokens
     return sha256_of(json.dumps([fingerprint, request.prompt, decoding, sample]))
 
 
 def _question(
-    benchmark: Benchmark, example: Example, room: int, decoding: Decoding
+    benchmark: Benchmark, example: Example, room: int, thinking_room: int, decoding: Decoding
 ) -> Request | LikelihoodRequest:
     if not decoding.likelihood:
         how = {
@@ -189,6 +197,7 @@ def _question(
             "temperature": decoding.temperature,
             "top_k": decoding.top_k,
             "seed": decoding.seed,
+            "thinking_tokens": thinking_room,
         }
         stop = benchmark.tasks[example.task].stop
         return Request(example.prompt, room, stop, **how)  # type: ignore[arg-type]
@@ -204,7 +213,8 @@ def _question(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The content of a line: the text, how it ended, and the likelihoods of the options."""
+    """The content of a line: the text, how it ended, and further fields: the likelihoods of the options, or
+    the thinking block."""
 
     text: str
     tokens: int
@@ -223,9 +233,10 @@ def _answers(
         for index_in_call, generation in engine.generate(
             [question for question in questions if isinstance(question, Request)]
         ):
+            fields = thinking_fields(generation)
             yield (
                 index_in_call,
-                _Answer(generation.text, generation.tokens, generation.finish, generation.sample, {}),
+                _Answer(generation.text, generation.tokens, generation.finish, generation.sample, fields),
             )
         return
     if not isinstance(engine, LikelihoodEngine):
@@ -243,6 +254,14 @@ def _answers(
                 index_in_call,
                 _chosen(requests[index_in_call].options, scores, normalized=decoding.likelihood == "mean"),
             )
+
+
+def thinking_fields(completion: Completion) -> dict[str, object]:
+    """The fields of a line for a thinking block; none without one."""
+    if completion.thinking is None:
+        return {}
+    counted = {} if completion.thinking_tokens is None else {"thinking_tokens": completion.thinking_tokens}
+    return {"thinking": completion.thinking, "thinking_closed": completion.thinking_closed, **counted}
 
 
 def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openflan.errors import InputError
+from openflan.evaluation.answer_form import AnswerForm, form_of_json
 from openflan.evaluation.benchmark import Benchmark, OptionLikelihoods, Target
+from openflan.inference.thinking import Split, split_thinking
 from openflan.json_files import byte_lines, parse_json
 from openflan.run_folder import unwritten
 
@@ -34,6 +36,11 @@ class Generation:
     `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
     `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
     are not known by name (`rules.py`).
+
+    `generation` is without the thinking block, which is `thinking` (None without one); if the block is not
+    closed, `generation` is empty. `thinking_tokens` is its length, None if unknown. `first_pass` is the
+    chain of thought to which `generation` is the answer, and `answer_form` the form that was asked for;
+    `pass_number` is 1 or 2 in files that have a line for each pass.
     """
 
     task: str
@@ -54,6 +61,12 @@ class Generation:
     likelihood: Literal["sum", "mean"] | None = None
     rule: Mapping[str, Any] | None = None
     option_likelihoods: OptionLikelihoods | None = None
+    thinking: str | None = None
+    thinking_closed: bool = True
+    thinking_tokens: int | None = None
+    first_pass: str | None = None
+    pass_number: int | None = None
+    answer_form: AnswerForm | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
@@ -159,10 +172,16 @@ def _generation(value: object, position: str) -> Generation:
         field_value = value.get(key, 0 if key == "sample" else None)
         if not isinstance(field_value, kind) or isinstance(field_value, bool):
             raise InputError(f"{position}: `{key}` is {_shown(field_value)}, expected {known}")
+    likelihoods = _option_likelihoods(value.get("options"), value.get("log_probabilities"))
+    split = Split(value["generation"]) if likelihoods else split_thinking(value["generation"])
+    stated = value.get("thinking")
+    thinking = "\n\n".join(part for part in (stated, split.thinking) if isinstance(part, str))
+    has_thinking = isinstance(stated, str) or split.thinking is not None
+    first_pass = value.get("first_pass")
     return Generation(
         task=value["task"],
         index=value["index"],
-        generation=value["generation"],
+        generation=split.answer,
         target=_target(value["target"], position),
         sample=value.get("sample", 0),
         finish=str(value.get("finish", "eos")),
@@ -177,7 +196,13 @@ def _generation(value: object, position: str) -> Generation:
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
         likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
-        option_likelihoods=_option_likelihoods(value.get("options"), value.get("log_probabilities")),
+        option_likelihoods=likelihoods,
+        thinking=thinking if has_thinking else None,
+        thinking_closed=split.closed and value.get("thinking_closed") is not False,
+        thinking_tokens=_count(value.get("thinking_tokens")) if has_thinking else None,
+        first_pass=split_thinking(first_pass).answer if isinstance(first_pass, str) else None,
+        pass_number=_count(value.get("pass")),
+        answer_form=form_of_json(value.get("answer_form")),
     )
 
 

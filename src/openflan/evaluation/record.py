@@ -16,6 +16,7 @@ from openflan.evaluation.generations import read_generations
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
 from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.second_pass import answer_to, check_second_pass
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
@@ -41,6 +42,7 @@ def evaluate_into(
     limit: int | None = None,
     subset: Sequence[str] | None = None,
     max_tokens: int | None = None,
+    thinking_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     generated: Callable[[Generated], None] | None = None,
     decoding: Decoding = GREEDY,
@@ -56,27 +58,45 @@ def evaluate_into(
     `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
     exemplars and another decoding a file of their own. `generated` is called with what was done. The score
     also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
-    the engine, which are recorded only. `restart` removes what was generated before. Every process of
+    the engine, which are recorded only. `restart` removes what was generated before. With
+    `decoding.second_pass` the chains of thought are in the file of the usual evaluation, and their answers in
+    one of their own (`second_pass.py`). Every process of
     `processes` calls this and gets the score; the main one writes it.
     """
     decoding = decoding_for(benchmark, decoding)
+    check_second_pass(benchmark, decoding)
     path = generations_path(run, label, benchmark, decoding)
+    first_path = generations_path(run, label, benchmark, replace(decoding, second_pass=False))
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
     with locked(run.locks / path.relative_to(run.folder), busy) if processes.rank == 0 else nullcontext():
         if restart and processes.rank == 0:
-            for file in (path, *parts_of(path)):
+            for file in {path, first_path, *parts_of(path), *parts_of(first_path)}:
                 file.unlink(missing_ok=True)
         done = generate_to(
-            path,
+            first_path,
             benchmark,
             engine,
             limit=limit,
             subset=subset,
             max_tokens=max_tokens,
+            thinking_tokens=thinking_tokens,
             progress=progress,
             decoding=decoding,
             processes=processes,
         )
+        if decoding.second_pass:
+            if generated:
+                generated(done)
+            done = answer_to(
+                path,
+                first_path,
+                benchmark,
+                engine,
+                limit=limit,
+                tasks=subset,
+                progress=progress,
+                processes=processes,
+            )
     if generated:
         generated(done)
     score = score_file(path, benchmark, partial=True, model=label, decoding=decoding)
@@ -92,6 +112,7 @@ def evaluate_into(
         limit=None if limit is None else max(limit, largest_task),
         subset=part,
         max_tokens=max_tokens,
+        thinking_tokens=thinking_tokens,
         context=context,
         chat=chat,
         dtype=local.dtype if local else None,

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
 from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.saved_answers import ThinkingCounts
 from openflan.evaluation.scores_0_1 import is_0_1, upgraded
 from openflan.evaluation.statistics import TaskScore
 from openflan.frames import frame_of
@@ -61,14 +62,15 @@ class RecordedOptions:
     """The options of an evaluation that its key does not name; None where none was given or recorded.
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
-    `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
-    are in tokens.
+    `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens`,
+    `thinking_tokens` and `context` are in tokens.
     """
 
     benchmark: str | None = None
     limit: int | None = None
     subset: tuple[str, ...] | None = None
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
     context: int | None = None
     chat: bool = False
     dtype: str | None = None
@@ -83,6 +85,7 @@ class EvaluationScore:
     theirs, by the same names. `normalized` is the headline's tasks with chance at 0. `partial` says that
     questions are missing (`missing`) or there twice (`duplicates`). If questions were answered several times,
     `curve` is the average by number of samples, and `agreement` the share of samples that gave the answer.
+    `thinking` counts thinking blocks, None if no generation has one.
     `exemplars` is the mean number in a prompt. `exemplars_dropped` and `prompts_shortened` count what did not
     fit. `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the benchmark's
     own number of exemplars, None where it is not known.
@@ -105,6 +108,7 @@ class EvaluationScore:
     prompt_version: str | None = None
     prompt_hash: str | None = None
     usual_shots: int | None = None
+    thinking: ThinkingCounts | None = None
     options: RecordedOptions = field(default_factory=RecordedOptions)
 
     @property
@@ -133,6 +137,8 @@ class EvaluationScore:
     def to_json(self) -> dict[str, Any]:
         """The form of `scores.json`; `from_json` is its inverse."""
         value = asdict(self)
+        if self.thinking is None:
+            del value["thinking"]
         return {
             **value.pop("key"),
             **value,

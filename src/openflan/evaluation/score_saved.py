@@ -9,7 +9,7 @@ were appended can be scored with `partial` only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import numpy as np
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
-from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.fit_exemplars import count_exemplars, shots_of
 from openflan.evaluation.generations import Generation, checked_generations
+from openflan.evaluation.saved_answers import answer_of, decoding_of_lines, final_passes, thinking_counts
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
 from openflan.evaluation.statistics import QuestionScore, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
@@ -128,7 +129,7 @@ def score_file(
             benchmark.mode,
             benchmark.split,
             shots,
-            replace(decoding or _decoding(lines), samples=saved.samples),
+            replace(decoding or decoding_of_lines(lines), samples=saved.samples),
         ),
         averages={
             **{
@@ -159,6 +160,7 @@ def score_file(
         prompt_version=versions.pop() if len(versions) == 1 else None,
         prompt_hash=exemplars.prompts,
         usual_shots=benchmark.usual_shots,
+        thinking=thinking_counts(lines),
     )
 
 
@@ -198,13 +200,8 @@ def printed(score: EvaluationScore) -> dict[str, Any]:
         "tasks": {name: task.as_json() for name, task in score.tasks.items()},
         **({"agreement": score.agreement, "curve": dict(score.curve)} if decoding.samples > 1 else {}),
         **({"variant": decoding.variant} if decoding.variant else {}),
+        **({"thinking": asdict(score.thinking)} if score.thinking else {}),
     }
-
-
-def _decoding(lines: Sequence[Generation]) -> Decoding:
-    """The decoding that lines state: by likelihood, or greedy if they state none."""
-    chosen = {one.likelihood for one in lines if one.finish != "too-long"}
-    return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
 
 
 def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
@@ -212,7 +209,7 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     named = str(source) if isinstance(source, Path) else "the generations"
     samples: dict[tuple[str, int], dict[int, Generation]] = {}
     duplicates = []
-    for position, generation in checked_generations(source, benchmark):
+    for position, generation in final_passes(checked_generations(source, benchmark)):
         question = samples.setdefault((generation.task, generation.index), {})
         if generation.sample in question:
             duplicates.append(
@@ -241,7 +238,7 @@ def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, QuestionScore]]
 def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, QuestionScore]:
     """The vote over the samples of one question, and what it is worth; the target is that of the first
     sample."""
-    vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
+    vote = majority([answer_of(benchmark, one) for one in samples], benchmark.compare)
     first = samples[0]
     # A passage is one task's; only the benchmark itself knows of questions that stand in several.
     cluster = None if first.cluster is None else f"{first.task}/{first.cluster}"
@@ -273,12 +270,6 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
 
 def references(target: Target) -> tuple[str, ...]:
     return (target,) if isinstance(target, str) else target
-
-
-def _answer(benchmark: Benchmark, generation: Generation) -> str | None:
-    return (
-        None if generation.finish == "too-long" else benchmark.extract(generation.task, generation.generation)
-    )
 
 
 def _refuse_incomplete(saved: Saved) -> None:
@@ -341,7 +332,7 @@ def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[b
     right: dict[int, bool] = {UNPARSED: False}
     for group, generation in zip(vote.groups, samples, strict=True):
         if group not in right:
-            answer = _answer(saved.benchmark, generation)
+            answer = answer_of(saved.benchmark, generation)
             right[group] = answer is not None and any(
                 saved.benchmark.compare(answer, target) for target in targets
             )

@@ -29,6 +29,7 @@ from openflan.inference.limits import (
     default_dtype,
     end_of_sequence,
     evaluating,
+    within_context,
     within_window,
 )
 from openflan.inference.prompt_ids import option_ids, prompt_ids
@@ -304,10 +305,16 @@ class HuggingFaceEngine:
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
-                fitting.append((index, known[key], request))
+                context = None if self.seq2seq else self.context
+                fitting.append((index, known[key], within_context(request, len(known[key]), context)))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
-            for generation, completion in self._decoding().generate(prompts_of(fitting), ending, watch):
+            prompts = prompts_of(fitting)
+            for prompt in prompts:
+                opened = not self.seq2seq and ending.opens(prompt.ids)
+                for generation in prompt.generations:
+                    generation.opened = opened and generation.request.thinking_tokens > 0
+            for generation, completion in self._decoding().generate(prompts, ending, watch):
                 for index in generation.owners:
                     original = requests[index]
                     # All greedy samples are equal.
