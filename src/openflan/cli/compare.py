@@ -19,6 +19,9 @@ _VERDICTS = {
 }
 """Short verdicts for a table; of two models it names the one that is higher."""
 
+_LONGEST_HEAD = 12
+"""Characters of a model's name that heads a column."""
+
 
 def compare(
     a: str = typer.Argument(
@@ -49,28 +52,35 @@ def compare(
 def print_comparison(compared: dict[str, Any]) -> None:
     """A table a benchmark, averages first."""
     first, second = compared["names"]["a"], compared["names"]["b"]
+    # Long names stand once, in the title: as heads of columns they would leave no room for figures.
+    is_long = max(len(first), len(second)) > _LONGEST_HEAD
+    heads = ("first", "second") if is_long else (first, second)
+    of_title = f"second, {second}, minus first, {first}" if is_long else f"{second} minus {first}"
     for benchmark in compared["benchmarks"]:
         paper = "sources" in benchmark
         keys = ["n", "ours", "paper", "difference"] if paper else ["n", "a", "b", "difference"]
         rows = []
+        # The mean over one task is that task.
+        means = {} if len(benchmark["tasks"]) == 1 else benchmark["averages"]
         for name, cells in [
-            *((f"mean: {name}", cells) for name, cells in benchmark["averages"].items()),
+            *((f"mean: {name}", cells) for name, cells in means.items()),
             *benchmark["tasks"].items(),
         ]:
             counts = [] if paper else [cells["only_a"], cells["only_b"], cells["p"]]
-            rows.append(
-                [name, *(cells[key] for key in keys), *cells["ci95"], *counts, _short(cells["verdict"])]
-            )
-        figures = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
+            verdict = _short(cells["verdict"])
+            if is_long and not paper:
+                verdict = dict(zip((first, second), heads, strict=True)).get(verdict, verdict)
+            rows.append([name, *(cells[key] for key in keys), *cells["ci95"], *counts, verdict])
+        figures = ["n", "ours", "paper", "difference"] if paper else ["n", *heads, "difference"]
         ends = (
             ["ours from", "ours to"]
             if paper
-            else ["95% from", "95% to", f"only {first}", f"only {second}", "p"]
+            else ["95% from", "95% to", *(f"only {head}" for head in heads), "p"]
         )
         title = (
             f"{benchmark['benchmark']}: {first} minus {second} of the paper"
             if paper
-            else f"{benchmark['benchmark']}: {second} minus {first}"
+            else f"{benchmark['benchmark']}: {of_title}"
         )
         print_table(title, ["task", *figures, *ends, "verdict" if paper else "higher"], rows)
         if paper:

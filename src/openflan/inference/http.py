@@ -31,6 +31,7 @@ from openflan.errors import InputError, SetupError
 from openflan.hashes import SHORT, sha256_of
 from openflan.inference.protocol import Completion, Finish, Request
 from openflan.json_files import parse_json
+from openflan.packing.message_form import SERVED, asked
 from openflan.randomness import combine
 
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
@@ -152,11 +153,13 @@ class HttpEngine:
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }
-        body |= (
-            {"messages": [{"role": "user", "content": request.prompt}]}
-            if self.chat
-            else {"prompt": request.prompt}
-        )
+        if self.chat and request.conversation is not None:
+            messages, tools = asked(request.conversation, SERVED)
+            body |= {"messages": messages, **tools}
+        elif self.chat:
+            body["messages"] = [{"role": "user", "content": request.prompt}]
+        else:
+            body["prompt"] = request.prompt
         if request.stop:
             body["stop"] = list(request.stop)
         if request.temperature > 0:

@@ -29,7 +29,7 @@ from openflan.inference.limits import (
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.models.folder import Separator, added_tokens_of, layout_of, model_folder, separator_of
-from openflan.packing.message_form import TEXTS, MessageForm, form_of, sent
+from openflan.packing.message_form import TEXTS, MessageForm, asked, form_of, sent
 from openflan.packing.text_ids import AddedTokens, TextIds
 
 if TYPE_CHECKING:
@@ -226,9 +226,12 @@ class HuggingFaceEngine:
         that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
-    def ids(self, prompt: str) -> list[int]:
-        """The ids of a prompt. Inputs of T5, and causal inputs of the paper's layout, end with exactly one
-        end of sequence."""
+    def ids(self, prompt: str, conversation: str | None = None) -> list[int]:
+        """The ids of a prompt, in a chat template those of the `conversation` that it writes readably. Inputs
+        of T5, and causal inputs of the paper's layout, end with exactly one end of sequence."""
+        if self.chat and conversation is not None:
+            messages, tools = asked(conversation, self.form)
+            return self.text.chat(messages, add_generation_prompt=True, **tools)
         if self.chat:
             turn = sent([{"role": "user", "content": prompt}], self.form)
             return self.text.chat(turn, add_generation_prompt=True)
@@ -278,18 +281,19 @@ class HuggingFaceEngine:
         from openflan.inference.ending import Ending
 
         fitting: list[tuple[int, tuple[int, ...], Request]] = []
-        known: dict[str, tuple[int, ...]] = {}
+        known: dict[tuple[str, str | None], tuple[int, ...]] = {}
         for index, request in enumerate(requests):
             _check(request)
             max_prompt_tokens = self._max_prompt_tokens(request.max_tokens)
-            if request.prompt not in known:
-                known[request.prompt] = tuple(self.ids(request.prompt))
-            if len(known[request.prompt]) > max_prompt_tokens:
+            sent_text = (request.prompt, request.conversation)
+            if sent_text not in known:
+                known[sent_text] = tuple(self.ids(*sent_text))
+            if len(known[sent_text]) > max_prompt_tokens:
                 yield from (
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
-                fitting.append((index, known[request.prompt], request))
+                fitting.append((index, known[sent_text], request))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
             for generation, completion in self._decoding().generate(prompts_of(fitting), ending):

@@ -23,6 +23,10 @@ class Request:
     Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k`
     likeliest tokens of each position (0: from all). A drawn token depends on prompt, temperature, top_k,
     `seed`, sample and position only, so more samples or tokens leave the former ones unchanged.
+
+    `conversation` is the text of a conversation (`packing.message_form.asked`) whose last turn is to be
+    answered. An engine that puts prompts into a chat template sends the messages before that turn instead of
+    `prompt`, which writes them readably; any other engine sends `prompt`.
     """
 
     prompt: str
@@ -32,6 +36,7 @@ class Request:
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
+    conversation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
