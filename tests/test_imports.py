@@ -122,6 +122,8 @@ ALLOWED: dict[str, set[str]] = {
         "run_folder",
     },
     "microflan.quickstart_figure": FOUNDATION | {"reports.collection_figures"},
+    # Runs as they lie in a folder: their locks, their steps and their scores.
+    "run_list": {"errors", "json_files", "yaml_files", "lock", "run_folder", "evaluation"},
     # Between training and evaluation, which do not know each other.
     "training_evaluation": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run_folder"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.

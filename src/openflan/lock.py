@@ -60,6 +60,22 @@ def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
             os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of `path`. Nothing is created or changed; False where there is no such
+    file, where it cannot be opened, and on file systems without locks."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return False
+    finally:
+        # Closing the file ends the lock that this took, if it was free.
+        os.close(descriptor)
+
+
 def _opened(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

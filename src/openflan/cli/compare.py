@@ -25,7 +25,10 @@ _LONGEST_HEAD = 12
 
 def compare(
     a: str = typer.Argument(
-        help="A run folder, FOLDER:LABEL (LABEL is base, final or step-N), or a file of generations."
+        help=(
+            "A run folder, FOLDER:LABEL (LABEL is base, final, step-N, or with the name of `evaluate --label` "
+            "final@NAME), or a file of generations."
+        )
     ),
     b: str = typer.Argument(
         help=("A run folder, FOLDER:LABEL, a file of generations, or paper:NAME, such as paper:flan-t5-base.")
@@ -70,19 +73,16 @@ def print_comparison(compared: dict[str, Any]) -> None:
             verdict = _short(cells["verdict"])
             if is_long and not paper:
                 verdict = dict(zip((first, second), heads, strict=True)).get(verdict, verdict)
-            rows.append([name, *(cells[key] for key in keys), *cells["ci95"], *counts, verdict])
+            rows.append([name, *(cells[key] for key in keys), *cells["ci95"], verdict, *counts])
         figures = ["n", "ours", "paper", "difference"] if paper else ["n", *heads, "difference"]
-        ends = (
-            ["ours from", "ours to"]
-            if paper
-            else ["95% from", "95% to", *(f"only {head}" for head in heads), "p"]
-        )
+        ends = [] if paper else [*(f"only {head}" for head in heads), "p"]
         title = (
-            f"{benchmark['benchmark']}: {first} minus {second} of the paper"
+            f"{benchmark['benchmark']}: {first} minus {second} of the paper, with our 95 % interval"
             if paper
-            else f"{benchmark['benchmark']}: {of_title}"
+            else f"{benchmark['benchmark']}: {of_title}, with its 95 % interval"
         )
-        print_table(title, ["task", *figures, *ends, "verdict" if paper else "higher"], rows)
+        columns = ["task", *figures, "from", "to", "verdict" if paper else "higher", *ends]
+        print_table(title, columns, rows)
         if paper:
             typer.echo(
                 f"source: {CITED}, "
@@ -104,6 +104,11 @@ def print_comparison(compared: dict[str, Any]) -> None:
                 f"left out: {benchmark['unmatched']['a']:,} questions that only {first} answered, "
                 f"{benchmark['unmatched']['b']:,} that only {second} answered"
             )
+        if benchmark["other_options"]:
+            listed = ", ".join(
+                f"{other['option']} {other['a']} and {other['b']}" for other in benchmark["other_options"]
+            )
+            typer.echo(f"asked with other options ({first} and {second}): {listed}")
         if benchmark["other_targets"]:
             typer.echo(
                 f"left out: {benchmark['other_targets']:,} questions whose right answers differ between the "

@@ -165,9 +165,9 @@ def evaluate(
 ) -> None:
     """Evaluate a model. If you run the same command again, it continues where it stopped.
 
-    `openflan evaluate runs/mine --data test.jsonl` scores your own rows, for the run and for the model that it
-    started from, and prints the paired difference. Each row is shown as the run showed its training rows. A
-    file gives its rows, a folder with splits those of its test split.
+    `openflan evaluate runs/mine --data test.jsonl` scores your own rows, for the run and for the model that
+    it started from, and prints the paired difference. Each row is shown as the run showed its training rows.
+    A file gives its rows, a folder with splits those of its test split.
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 

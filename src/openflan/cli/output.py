@@ -44,13 +44,21 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         for at in range(len(columns))
     ]
     widths = [max([len(column), *(len(cell(row[at])) for row in rows)]) for at, column in enumerate(columns)]
-    for shown in _parts(widths, numeric, console.width):
-        table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    room = console.width - _BETWEEN
+    is_wide = sum(widths) + (_BETWEEN + 1) * (len(widths) - 1) <= room
+    for shown in _parts(widths, numeric, room):
+        table = Table(
+            title=escape(title),
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            pad_edge=False,
+            padding=(0, 1) if is_wide else (0, 1, 0, 0),
+        )
         for at in shown:
             if numeric[at]:
                 table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
             else:
-                table.add_column(escape(columns[at]), overflow="fold")
+                table.add_column(escape(columns[at]), overflow="fold", min_width=min(widths[at], _TEXT))
         for row in rows:
             table.add_row(*(escape(cell(row[at])) for at in shown))
         console.print(table)
@@ -64,7 +72,7 @@ def _parts(widths: Sequence[int], numeric: Sequence[bool], width: int) -> Iterat
     while waiting:
         visible = list(waiting)
         while sum(widths[at] if numeric[at] else min(widths[at], _TEXT) for at in visible) > (
-            width - _BETWEEN * len(visible)
+            width - _BETWEEN * (len(visible) - 1)
         ):
             # A table of its first column alone would show no figure.
             last = next((at for at in reversed(visible[2:]) if numeric[at]), None)

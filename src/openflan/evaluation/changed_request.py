@@ -39,14 +39,22 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
     """The settings that differ, as text with both values: `--max-tokens 64, now 32`. Other weights are named
     only where nothing else explains another fingerprint."""
     changed = [
-        f"`{_FLAGS[name]}` {_shown(before.get(name))}, now {_shown(now.get(name))}"
-        for name in _FLAGS
-        if before.get(name) != now.get(name)
+        f"`{flag}` {_shown(old)}, now {_shown(new)}" for flag, old, new in differing_options(before, now)
     ]
     of_engine = any(before.get(name) != now.get(name) for name in _ENGINE)
     if before.get(WEIGHTS) != now.get(WEIGHTS) and not of_engine:
         changed.append("the model's weights or its tokenizer")
     return changed
+
+
+def differing_options(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The options that differ between two settings, each with its two values; None where it was not given.
+    Weights are no option."""
+    return [
+        (flag, first.get(name), second.get(name))
+        for name, flag in _FLAGS.items()
+        if first.get(name) != second.get(name)
+    ]
 
 
 def change_of(held: Generation, now: Mapping[str, Any], prompt_hash: str) -> str:
