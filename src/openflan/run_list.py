@@ -46,8 +46,8 @@ class ListedRun:
     """A run folder as it stands.
 
     `state` is `finished` (the model is exported), `running` (a process trains it now), `being evaluated`,
-    `stopped at step N` (its newest checkpoint, 0 if there is none), `not started` (a recipe or a build alone),
-    `evaluated` (scores of a model that lies elsewhere), or `damaged: ...`. `step` is the last one that was
+    `stopped at step N` (its newest checkpoint, 0 if there is none), `not started` (a recipe or a build
+    alone), `evaluated` (scores of a model that lies elsewhere), or `damaged: ...`. `step` is the last one that was
     logged or saved, `steps` how many the recipe wants; None where nothing is trained. `best` is the highest
     average, of complete evaluations if there are any. Sizes are in bytes: of the whole folder, the exported
     model, and the checkpoints.
@@ -112,10 +112,7 @@ def _listed(run: Run) -> ListedRun:
     scores = whole(lambda: read_scores(run.scores), ())
     trains = recipe is not None
     steps = _steps(recipe)
-    if trains:
-        state = _state(run, newest)
-    else:
-        state = _at_work(run) or EVALUATED
+    state = _state(run, newest) if trains else _at_work(run) or EVALUATED
     step = max(newest, logged) if trains else None
     if state == FINISHED and step == 0:
         step = steps

@@ -26,8 +26,8 @@ _LONGEST_HEAD = 12
 def compare(
     a: str = typer.Argument(
         help=(
-            "A run folder, FOLDER:LABEL (LABEL is base, final, step-N, or with the name of `evaluate --label` "
-            "final@NAME), or a file of generations."
+            "A run folder, FOLDER:LABEL, or a file of generations. LABEL is base, final or step-N; with the "
+            "name of `evaluate --label` it is final@NAME."
         )
     ),
     b: str = typer.Argument(

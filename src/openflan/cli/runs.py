@@ -35,7 +35,7 @@ def runs(
         return
     print_table(
         f"{folder}: {len(listed):,} run{'' if len(listed) == 1 else 's'}",
-        ["run", "state", "step", "best score", "size", "model", "checkpoints"],
+        ["run", "state", "best score", "size", "model", "checkpoints"],
         [_cells(folder, run) for run in listed],
     )
 
@@ -44,17 +44,18 @@ def _cells(folder: Path, run: ListedRun) -> list[str]:
     name = run.folder.name if run.folder == folder else run.folder.relative_to(folder).as_posix()
     return [
         name,
-        run.state,
-        _step(run),
+        _state(run),
         _score(run.best),
         *map(_size, (run.size, run.model_size, run.checkpoints_size)),
     ]
 
 
-def _step(run: ListedRun) -> str:
+def _state(run: ListedRun) -> str:
+    """The state with the steps: `stopped at step 50 of 100`, `running, step 70 of 100`."""
     if run.step is None:
-        return "-"
-    return f"{run.step:,}" + (f" of {run.steps:,}" if run.steps is not None else "")
+        return run.state
+    of = "" if run.steps is None else f" of {run.steps:,}"
+    return f"{run.state}{of}" if run.state.startswith("stopped") else f"{run.state}, step {run.step:,}{of}"
 
 
 def _score(score: ListedScore | None) -> str:

@@ -170,12 +170,12 @@ def _other_options(files: Sequence[GenerationsFile], saved: Sequence[Saved]) -> 
     """The options in which two files of answers differ, as `{"option", "a", "b"}`: the exemplars, the
     decoding, and what the lines themselves say of their requests."""
     listed: list[tuple[str, Any, Any]] = []
-    for option, a, b in (
-        ("--shots", *(one.shots for one in files)),
-        ("decoding", *(one.variant.removeprefix("-") or "greedy" for one in files)),
-    ):
-        if a != b:
-            listed.append((option, a, b))
+    first, second = files
+    if first.shots != second.shots:
+        listed.append(("--shots", first.shots, second.shots))
+    if first.variant != second.variant:
+        a, b = (one.variant.removeprefix("-") or "greedy" for one in (first, second))
+        listed.append(("decoding", a, b))
     settings = [next(iter(side.questions.values()))[0].settings for side in saved]
     if settings[0] is not None and settings[1] is not None:
         listed += differing_options(settings[0], settings[1])
