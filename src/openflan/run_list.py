@@ -47,10 +47,10 @@ class ListedRun:
 
     `state` is `finished` (the model is exported), `running` (a process trains it now), `being evaluated`,
     `stopped at step N` (its newest checkpoint, 0 if there is none), `not started` (a recipe or a build
-    alone), `evaluated` (scores of a model that lies elsewhere), or `damaged: ...`. `step` is the last one that was
-    logged or saved, `steps` how many the recipe wants; None where nothing is trained. `best` is the highest
-    average, of complete evaluations if there are any. Sizes are in bytes: of the whole folder, the exported
-    model, and the checkpoints.
+    alone), `evaluated` (scores of a model that lies elsewhere), or `damaged: FILE`. `step` is the last one
+    that was logged or saved, `steps` how many the recipe wants; None where nothing is trained. `best` is the
+    highest average, of complete evaluations if there are any. Sizes are in bytes: of the whole folder, the
+    exported model, and the checkpoints.
     """
 
     folder: Path

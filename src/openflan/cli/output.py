@@ -58,9 +58,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
             if numeric[at]:
                 table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
             else:
-                table.add_column(
-                    escape(columns[at]), overflow="fold", min_width=0 if at else min(widths[0], _TEXT)
-                )
+                # What tells the rows apart keeps its room; other texts fold.
+                least = 0 if at else min(widths[0], _TEXT)
+                table.add_column(escape(columns[at]), overflow="fold", min_width=least)
         for row in rows:
             table.add_row(*(escape(cell(row[at])) for at in shown))
         console.print(table)
