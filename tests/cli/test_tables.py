@@ -22,6 +22,6 @@ def test_every_figure_is_whole_in_a_table_or_in_one_under_it(
     figures = re.findall(r"[\d,]*\d{3},\d{3}[\d,]*", printed)
     assert figures == [f"{123_456_789 + at:,}" for at in range(9)]
     assert all((column in printed) for column in columns)
-    lines = printed.splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()
     assert max(map(len, lines)) <= width
     assert (sum(" task " in line for line in lines) == 1) == (width == 200)  # the head of each table
