@@ -45,9 +45,8 @@ def test_runs_are_listed_with_state_step_best_score_and_sizes(tmp_path: Path) ->
     finished = _run(tmp_path / "a", checkpoints=(5, 10), logged=10)
     finished.model.mkdir()
     (finished.model / "weights").write_bytes(b"x" * 1_234)
-    _scores(
-        finished, ("base", "bbh", 40.0, False), ("final", "bbh", 30.0, False), ("final", "mmlu", 90, True)
-    )
+    averages = [("base", "bbh", 40.0, False), ("final", "bbh", 30.0, False), ("final", "mmlu", 90.0, True)]
+    _scores(finished, *averages)
     _run(tmp_path / "b", checkpoints=(5,), logged=7)
     _run(tmp_path / "studies" / "c", logged=3)
     _run(tmp_path / "d")

@@ -72,7 +72,11 @@ def test_a_conversation_is_asked_in_the_chat_template_up_to_its_last_turn(tmp_pa
     assert chat.ids(request.prompt, request.conversation) == expected
     assert plain == loaded.ids(request.prompt)  # without a template the conversation changes nothing
     assert chat.ids(request.prompt) != expected
-    assert dict(chat.generate([request]))[0].finish in ("eos", "length")
+    # The prompt does not fit the context, the conversation does.
+    short = Conversation.of_pair("a", "b").text
+    (one,) = dict(chat.generate([Request("a b " * 500, 1, conversation=short)])).values()
+    (other,) = dict(chat.generate([Request("a b " * 500, 1)])).values()
+    assert (one.finish in ("eos", "length"), other.finish) == (True, "too-long")
 
 
 def test_a_server_gets_the_messages_and_tools() -> None:

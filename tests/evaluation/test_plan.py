@@ -135,9 +135,8 @@ VALUES = st.fixed_dictionaries(
 def test_every_difference_is_named_once_and_nothing_else(
     first: dict[str, object], second: dict[str, object]
 ) -> None:
-    options = {
-        option.removeprefix("--").replace("-", "_") for option, _, _ in differing_options(first, second)
-    }
+    listed = differing_options(first, second)
+    options = {option.removeprefix("--").replace("-", "_") for option, _, _ in listed}
     different = {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
     assert options == different - {"weights"}
     changed = changed_settings(first, second)
