@@ -50,7 +50,7 @@ def evaluate(
     ),
     mode: str = MODE,
     data: Path | None = DATA,
-    form: str | None = FORMAT,
+    format: str | None = FORMAT,
     columns: str | None = MAP,
     with_base: bool = typer.Option(
         True,
@@ -195,7 +195,7 @@ def evaluate(
         suite=suite,
         mode=mode,
         data=data,
-        format=form,
+        format=format,
         columns=columns,
         label=label,
         fetch=fetch,
