@@ -227,11 +227,11 @@ class HuggingFaceEngine:
         return _CHUNK.get(self.model.device.type, 128)
 
     def ids(self, prompt: str, conversation: str | None = None) -> list[int]:
-        """The ids of a prompt, in a chat template those of the `conversation` that it writes readably. Inputs
-        of T5, and causal inputs of the paper's layout, end with exactly one end of sequence."""
+        """The ids of a prompt, in a chat template those of its `conversation`. Inputs of T5, and causal ones
+        of the paper's layout, end with exactly one end of sequence."""
         if self.chat and conversation is not None:
-            messages, tools = asked(conversation, self.form)
-            return self.text.chat(messages, add_generation_prompt=True, **tools)
+            turns, tools = asked(conversation, self.form)
+            return self.text.chat(turns, add_generation_prompt=True, **tools)
         if self.chat:
             turn = sent([{"role": "user", "content": prompt}], self.form)
             return self.text.chat(turn, add_generation_prompt=True)
@@ -285,8 +285,7 @@ class HuggingFaceEngine:
         for index, request in enumerate(requests):
             _check(request)
             max_prompt_tokens = self._max_prompt_tokens(request.max_tokens)
-            sent_text = (request.prompt, request.conversation)
-            if sent_text not in known:
+            if (sent_text := (request.prompt, request.conversation)) not in known:
                 known[sent_text] = tuple(self.ids(*sent_text))
             if len(known[sent_text]) > max_prompt_tokens:
                 yield from (
