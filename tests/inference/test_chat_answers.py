@@ -243,3 +243,9 @@ def test_samples_differ_by_seed_and_by_what_was_said_before(model: LoadedModel) 
 
 def test_a_completion_says_its_ids_and_equals_one_without() -> None:
     assert Completion("a", 1, "eos", ids=(5, 1)) == Completion("a", 1, "eos")
+
+
+def test_a_conversation_excludes_turns_before_it(model: LoadedModel) -> None:
+    both = Request("x", 4, before=(Turn("system", "brief"),), conversation="said")
+    with pytest.raises(InputError, match="earlier turns and a conversation"):
+        list(model.answering.generate([both]))

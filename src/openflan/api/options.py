@@ -3,6 +3,7 @@ loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,9 @@ class EvaluateOptions:
     - `suite`: benchmarks to evaluate beside the named ones: `flan`, `reasoning` or `all`.
     - `mode`: `direct` asks for the answer, `cot` for a chain of thought first. A suite has modes of its own.
     - `data`: the folder that holds the benchmarks' files; for tasks, the file or folder with their rows.
+      Without a benchmark and a suite, your own rows, which are evaluated.
+    - `format`, `columns`: how your own rows are read, as `--format` and `--map` say it.
+    - `label`: a name for this evaluation, which keeps it beside others of the same model.
     - `fetch`: download the benchmarks' public files if they are not in the cache; excludes `data`.
     - `limit`: evaluate the first `limit` rows of each task.
     - `subset`: names of the tasks to evaluate.
@@ -79,6 +83,9 @@ class EvaluateOptions:
     suite: str | None = None
     mode: Literal["direct", "cot"] | str = "direct"
     data: Path | str | None = None
+    format: str | None = None
+    columns: Mapping[str, str] | str | None = None
+    label: str | None = None
     fetch: bool = False
     limit: int | None = None
     subset: tuple[str, ...] | None = None

@@ -19,10 +19,16 @@ _VERDICTS = {
 }
 """Short verdicts for a table; of two models it names the one that is higher."""
 
+_LONGEST_HEAD = 12
+"""Characters of a model's name that heads a column."""
+
 
 def compare(
     a: str = typer.Argument(
-        help="A run folder, FOLDER:LABEL (LABEL is base, final or step-N), or a file of generations."
+        help=(
+            "A run folder, FOLDER:LABEL, or a file of generations. LABEL is base, final or step-N; with the "
+            "name of `evaluate --label` it is final@NAME."
+        )
     ),
     b: str = typer.Argument(
         help=("A run folder, FOLDER:LABEL, a file of generations, or paper:NAME, such as paper:flan-t5-base.")
@@ -49,30 +55,34 @@ def compare(
 def print_comparison(compared: dict[str, Any]) -> None:
     """A table a benchmark, averages first."""
     first, second = compared["names"]["a"], compared["names"]["b"]
+    # Long names stand once, in the title: as heads of columns they would leave no room for figures.
+    is_long = max(len(first), len(second)) > _LONGEST_HEAD
+    heads = ("first", "second") if is_long else (first, second)
+    of_title = f"second, {second}, minus first, {first}" if is_long else f"{second} minus {first}"
     for benchmark in compared["benchmarks"]:
         paper = "sources" in benchmark
         keys = ["n", "ours", "paper", "difference"] if paper else ["n", "a", "b", "difference"]
         rows = []
+        # The mean over one task is that task.
+        means = {} if len(benchmark["tasks"]) == 1 else benchmark["averages"]
         for name, cells in [
-            *((f"mean: {name}", cells) for name, cells in benchmark["averages"].items()),
+            *((f"mean: {name}", cells) for name, cells in means.items()),
             *benchmark["tasks"].items(),
         ]:
             counts = [] if paper else [cells["only_a"], cells["only_b"], cells["p"]]
-            rows.append(
-                [name, *(cells[key] for key in keys), *cells["ci95"], *counts, _short(cells["verdict"])]
-            )
-        figures = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
-        ends = (
-            ["ours from", "ours to"]
-            if paper
-            else ["95% from", "95% to", f"only {first}", f"only {second}", "p"]
-        )
+            verdict = _short(cells["verdict"])
+            if is_long and not paper:
+                verdict = dict(zip((first, second), heads, strict=True)).get(verdict, verdict)
+            rows.append([name, *(cells[key] for key in keys), *cells["ci95"], verdict, *counts])
+        figures = ["n", "ours", "paper", "difference"] if paper else ["n", *heads, "difference"]
+        ends = [] if paper else [*(f"only {head}" for head in heads), "p"]
         title = (
-            f"{benchmark['benchmark']}: {first} minus {second} of the paper"
+            f"{benchmark['benchmark']}: {first} minus {second} of the paper, with our 95 % interval"
             if paper
-            else f"{benchmark['benchmark']}: {second} minus {first}"
+            else f"{benchmark['benchmark']}: {of_title}, with its 95 % interval"
         )
-        print_table(title, ["task", *figures, *ends, "verdict" if paper else "higher"], rows)
+        columns = ["task", *figures, "from", "to", "verdict" if paper else "higher", *ends]
+        print_table(title, columns, rows)
         if paper:
             typer.echo(
                 f"source: {CITED}, "
@@ -94,6 +104,11 @@ def print_comparison(compared: dict[str, Any]) -> None:
                 f"left out: {benchmark['unmatched']['a']:,} questions that only {first} answered, "
                 f"{benchmark['unmatched']['b']:,} that only {second} answered"
             )
+        if benchmark["other_options"]:
+            listed = ", ".join(
+                f"{other['option']} {other['a']} and {other['b']}" for other in benchmark["other_options"]
+            )
+            typer.echo(f"asked with other options ({first} and {second}): {listed}")
         if benchmark["other_targets"]:
             typer.echo(
                 f"left out: {benchmark['other_targets']:,} questions whose right answers differ between the "

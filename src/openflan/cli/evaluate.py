@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from openflan.api.options import EvaluateOptions, LoadOptions
+from openflan.api.own_rows import is_of_own_rows
 from openflan.api.watch import watch_run
 from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
 from openflan.cli.compare import print_comparison
 from openflan.cli.evaluation_output import BenchmarkBars, GenerationCounts, print_scores
 from openflan.cli.output import next_command, print_json
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
 from openflan.evaluation.comparison import PAPER, check_side, comparison
 from openflan.evaluation.known_benchmarks import SUITES
@@ -49,6 +51,20 @@ def evaluate(
     ),
     mode: str = MODE,
     data: Path | None = DATA,
+    format: str | None = FORMAT,
+    columns: str | None = MAP,
+    with_base: bool = typer.Option(
+        True,
+        "--with-base/--no-base",
+        help="For your own rows and a run: score the model that the run started from too, and compare.",
+    ),
+    label: str | None = typer.Option(
+        None,
+        help=(
+            "A name for this evaluation, such as `short`: its generations and scores are kept beside those "
+            "of other options of decoding, as the model `final@short`."
+        ),
+    ),
     limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
     subset: str | None = typer.Option(None, help="The tasks to evaluate, separated by commas."),
     shots: int | None = SHOTS,
@@ -175,6 +191,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model. If you run the same command again, it continues where it stopped.
 
+    `openflan evaluate runs/mine --data test.jsonl` scores your own rows, for the run and for the model that
+    it started from, and prints the paired difference. Each row is shown as the run showed its training rows.
+    A file gives its rows, a folder with splits those of its test split.
+
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
     A benchmark of your own is a YAML file, such as `--benchmark capitals.yaml` with `name: capitals`, `data:
@@ -202,6 +222,9 @@ def evaluate(
         suite=suite,
         mode=mode,
         data=data,
+        format=format,
+        columns=columns,
+        label=label,
         fetch=fetch,
         limit=limit,
         subset=tuple(subset.split(",")) if subset else None,
@@ -225,6 +248,8 @@ def evaluate(
     if watch:
         _check_watch(checkpoint, as_json=as_json)
         _watch(model, benchmark, options, against)
+    elif is_of_own_rows(benchmark, options) and with_base:
+        _evaluate_own_rows(model, options, against, as_json=as_json)
     else:
         _evaluate(model, benchmark, options, against, as_json=as_json)
 
@@ -269,7 +294,9 @@ def _evaluate(
         check_side(against)
     counts, start = GenerationCounts(), time.monotonic()
     with BenchmarkBars(hidden=os.environ.get("RANK", "0") != "0") as bars:
-        done = evaluate_all(model, benchmarks, options, progress=bars.show, generated=counts.add)
+        done = evaluate_all(
+            model, benchmarks, options, progress=bars.show, generated=counts.add, notice=_notice
+        )
     if not done.is_main:
         return done.scores
     typer.echo(f"{counts.text} in {time.monotonic() - start:,.0f} s", err=True)
@@ -284,6 +311,40 @@ def _evaluate(
         print_comparison(compared)
     next_command("report", done.run.folder)
     return done.scores
+
+
+def _evaluate_own_rows(model: str, options: EvaluateOptions, against: str | None, *, as_json: bool) -> None:
+    """Scores own rows for a run and its base, and prints the difference; of a model without a base its
+    scores."""
+    from openflan.api.evaluate import evaluate_with_base
+
+    if against:
+        check_side(against)
+    counts, start = GenerationCounts(), time.monotonic()
+    with BenchmarkBars(hidden=os.environ.get("RANK", "0") != "0") as bars:
+        before, after = evaluate_with_base(
+            model, options, progress=bars.show, generated=counts.add, notice=_notice
+        )
+    if not after.is_main:
+        return
+    typer.echo(f"{counts.text} in {time.monotonic() - start:,.0f} s", err=True)
+    sides = [f"{after.run.folder}:{before.label}"] if before else []
+    comparisons = [_compared(after, side) for side in (*sides, *([against] if against else []))]
+    scores = [*(before.scores if before else ()), *after.scores]
+    if as_json:
+        printed_scores = [printed(score) for score in scores]
+        print_json({"scores": printed_scores, "comparisons": comparisons})
+        return
+    for evaluation in (before, after) if before else (after,):
+        typer.echo(f"{evaluation.label}:")
+        print_scores(evaluation.scores, with_suite_averages=False)
+    for compared in comparisons:
+        print_comparison(compared)
+    next_command("report", after.run.folder)
+
+
+def _notice(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _compared(done: Evaluation, against: str) -> dict[str, Any]:

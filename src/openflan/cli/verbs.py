@@ -136,6 +136,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "runs",
+        "runs",
+        "runs",
+        "List runs and evaluated models: state, step, best score and sizes.",
+    ),
+    Verb(
         "push",
         "push",
         "push",

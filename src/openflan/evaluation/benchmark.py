@@ -27,7 +27,8 @@ class Example:
     exemplars; without it the prompt cannot be shortened. `exemplars_dropped` counts exemplars that were left
     out because the prompt would not have fitted. `exemplar_split` is the split of the exemplars, if it
     decides which rows are scored. `options` are the texts that may follow the prompt, with the white space
-    between; their likelihood is scored.
+    between; their likelihood is scored. `conversation` is the text of the conversation that the prompt writes
+    readably, for models that are asked in a chat template (`inference.protocol.Request`).
     """
 
     task: str
@@ -40,6 +41,7 @@ class Example:
     exemplar_split: str | None = None
     exemplars_dropped: int = 0
     options: tuple[str, ...] = ()
+    conversation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

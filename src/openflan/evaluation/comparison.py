@@ -7,9 +7,17 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.changed_request import differing_options
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
-from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
+from openflan.evaluation.saved_models import (
+    GenerationsFile,
+    SavedModel,
+    benchmark_of,
+    component_of,
+    saved_model,
+)
+from openflan.evaluation.score_record import VARIANT
 from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_file
 from openflan.evaluation.statistics import QuestionScore
 
@@ -42,8 +50,14 @@ def comparison(
         return _with_paper(a, b, first, custom_benchmarks, only)
     second = saved_model(b, custom_benchmarks)
     names = model_names(first, second)
-    shared = [name for name in first.files if name in second.files and (only is None or name in only)]
-    if not shared:
+    pairs = {
+        name: (saved_file, second.files[name])
+        for name, saved_file in first.files.items()
+        if name in second.files and (only is None or name in only)
+    }
+    if VARIANT in first.label + second.label:
+        pairs |= _pairs_of_variants(first, second, pairs, only)
+    if not pairs:
         listed = "; ".join(
             f"{model.name} has {', '.join(model.files) or 'none'}" for model in (first, second)
         )
@@ -51,14 +65,15 @@ def comparison(
     results = [
         {
             "benchmark": name,
-            **_compared(first.files[name], second.files[name], custom_benchmarks, names, seed),
+            **_compared(*pair, custom_benchmarks, names, seed),
         }
-        for name in shared
+        for name, pair in pairs.items()
     ]
+    paired = {saved_file.component for pair in pairs.values() for saved_file in pair}
     apart = [
         name
         for name in (*first.files, *second.files)
-        if name not in shared and (only is None or name in only)
+        if name not in paired and (only is None or name in only)
     ]
     unknown = [str(path) for path in (*first.unknown, *second.unknown)] if only is None else []
     return {
@@ -68,6 +83,30 @@ def comparison(
         "benchmarks": results,
         "left_out": list(dict.fromkeys([*apart, *unknown])),
     }
+
+
+def _pairs_of_variants(
+    first: SavedModel,
+    second: SavedModel,
+    paired: Collection[str],
+    only: Collection[str] | None,
+) -> dict[str, tuple[GenerationsFile, GenerationsFile]]:
+    """Files of one benchmark, mode and split that differ in exemplars or decoding, where a user gave such a
+    variant a name: he wants to compare them. Only where each side has one."""
+    pairs = {}
+    rest = [[one for one in model.files.values() if one.component not in paired] for model in (first, second)]
+    for saved_file in rest[0]:
+        name = component_of(saved_file.benchmark, saved_file.mode, None, "", saved_file.split)
+        alike = [
+            [one for one in files if component_of(one.benchmark, one.mode, None, "", one.split) == name]
+            for files in rest
+        ]
+        if [len(files) for files in alike] != [1, 1]:
+            continue
+        pair = (alike[0][0], alike[1][0])
+        if only is None or any(one.component in only for one in pair):
+            pairs[name] = pair
+    return pairs
 
 
 def check_side(name: str) -> None:
@@ -119,7 +158,28 @@ def _compared(
     no_rule = first.has_own_rules and not any(
         generation.rule for side in saved for of in side.questions.values() for generation in of
     )
-    return {**compared, "other_targets": len(changed_questions), "compared_as_texts": no_rule}
+    return {
+        **compared,
+        "other_targets": len(changed_questions),
+        "compared_as_texts": no_rule,
+        "other_options": _other_options((first, second), saved),
+    }
+
+
+def _other_options(files: Sequence[GenerationsFile], saved: Sequence[Saved]) -> list[dict[str, Any]]:
+    """The options in which two files of answers differ, as `{"option", "a", "b"}`: the exemplars, the
+    decoding, and what the lines themselves say of their requests."""
+    listed: list[tuple[str, Any, Any]] = []
+    first, second = files
+    if first.shots != second.shots:
+        listed.append(("--shots", first.shots, second.shots))
+    if first.variant != second.variant:
+        a, b = (one.variant.removeprefix("-") or "greedy" for one in (first, second))
+        listed.append(("decoding", a, b))
+    settings = [next(iter(side.questions.values()))[0].settings for side in saved]
+    if settings[0] is not None and settings[1] is not None:
+        listed += differing_options(settings[0], settings[1])
+    return [{"option": option, "a": a, "b": b} for option, a, b in listed]
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:

@@ -14,6 +14,9 @@ Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
 
 _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
 
+THINKING = 4
+"""Tokens of a thinking block for each token of an answer, unless their number is given."""
+
 SECOND_PASS = "-second-pass"
 """The end of the variant of chains of thought that are answered in a second pass."""
 

@@ -33,7 +33,8 @@ class Generation:
     the number in the prompt, None if unknown; `exemplars_dropped` counts those left out because the prompt
     was too long; `exemplar_split` is their split. `prompt_hash` is the start of the sha256 of the prompt.
 
-    `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `settings` are those of the request (`changed_request.py`), None in files of version 0.1 and of other
+    programs. `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
     `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
     are not known by name (`rules.py`).
 
@@ -61,6 +62,7 @@ class Generation:
     likelihood: Literal["sum", "mean"] | None = None
     rule: Mapping[str, Any] | None = None
     option_likelihoods: OptionLikelihoods | None = None
+    settings: Mapping[str, Any] | None = None
     thinking: str | None = None
     thinking_closed: bool = True
     thinking_tokens: int | None = None
@@ -196,6 +198,7 @@ def _generation(value: object, position: str) -> Generation:
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
         likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
+        settings=value["settings"] if isinstance(value.get("settings"), Mapping) else None,
         option_likelihoods=likelihoods,
         thinking=thinking if has_thinking else None,
         thinking_closed=split.closed and value.get("thinking_closed") is not False,

@@ -157,6 +157,7 @@ def _example(
         len(getattr(prompted, "exemplars", ())),
         fewer=fewer,
         options=listed,
+        conversation=getattr(prompted, "conversation", None),
     )
 
 

@@ -13,6 +13,7 @@ from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
 from openflan.evaluation.fit_exemplars import count_exemplars
 from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
+from openflan.evaluation.plan import Plan
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
 from openflan.evaluation.score_saved import score_file
@@ -50,6 +51,7 @@ def evaluate_into(
     processes: Processes = SINGLE_PROCESS,
     context: int | None = None,
     chat: bool = False,
+    plan: Plan | None = None,
 ) -> EvaluationScore:
     """Generate the missing answers, score all answers, and write the score to `scores.json` in place of an
     earlier one with the same key.
@@ -58,9 +60,9 @@ def evaluate_into(
     `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
     exemplars and another decoding a file of their own. `generated` is called with what was done. The score
     also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
-    the engine, which are recorded only. `restart` removes what was generated before. With
-    `decoding.second_pass` the chains of thought are in the file of the usual evaluation, and their answers in
-    one of their own (`second_pass.py`). Every process of
+    the engine, which are recorded only. `plan` is what `plan_generations` made of the same arguments.
+    `restart` removes what was generated before. With `decoding.second_pass` the chains of thought are in the
+    file of the usual evaluation, and their answers in one of their own (`second_pass.py`). Every process of
     `processes` calls this and gets the score; the main one writes it.
     """
     decoding = decoding_for(benchmark, decoding)
@@ -83,6 +85,7 @@ def evaluate_into(
             progress=progress,
             decoding=decoding,
             processes=processes,
+            plan=plan,
         )
         if decoding.second_pass:
             if generated:
@@ -93,7 +96,7 @@ def evaluate_into(
                 benchmark,
                 engine,
                 limit=limit,
-                tasks=subset,
+                tasks=subset if plan is None else list(dict.fromkeys(one.task for one in plan.examples)),
                 progress=progress,
                 processes=processes,
             )

@@ -8,6 +8,7 @@ with other values. The form of version 0.1, where they were mixed, is still read
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,25 @@ class ScoreKey:
     def of_model(self, model: str) -> ScoreKey:
         """This key with another model."""
         return replace(self, model=model)
+
+
+VARIANT = "@"
+"""Stands between a model's label and the name that a user gives to a variant of its evaluation:
+`final@short`."""
+
+_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+
+def labelled(model: str, name: str | None) -> str:
+    """The label of a model's variant that a user calls `name`; the model's own without one. Raises InputError
+    for a name that no file could have."""
+    if name is None:
+        return model
+    if not _VARIANT_NAME.fullmatch(name):
+        raise InputError(
+            f"`--label {name}`: expected letters, digits, `_`, `.` and `-`, a letter or digit first"
+        )
+    return f"{model}{VARIANT}{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.evaluation.answer_form import AnswerForm, form_of_question, form_of_task
 from openflan.evaluation.benchmark import Benchmark, Example
-from openflan.evaluation.decoding import Decoding
-from openflan.evaluation.generate import THINKING, Generated, request_key, thinking_fields
+from openflan.evaluation.decoding import THINKING, Decoding
+from openflan.evaluation.generate import Generated, thinking_fields
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
+from openflan.evaluation.plan import request_key
 from openflan.evaluation.process_shares import (
     SINGLE_PROCESS,
     Processes,
@@ -108,7 +109,7 @@ def answer_to(
         elif stored[question] != item.key:
             raise InputError(
                 f"{path} holds {item.first.task} {item.first.index} from another chain of thought, model or "
-                "prompt: start anew with `--restart`"
+                "prompt: keep both with `--label NAME`, or start anew with `--restart`"
             )
     calls = share_of_process(pending, engine, 1, len(asked), processes)
     missing = set(pending)
@@ -238,6 +239,7 @@ def _line(benchmark: Benchmark, item: _Asked, completion: Completion) -> str:
         "prompt_version": first.prompt_version,
         **prompt_hash,
         "request": item.key,
+        **({"settings": {**first.settings, "extract": "second-pass"}} if first.settings is not None else {}),
         **({"cluster": first.cluster} if first.cluster is not None else {}),
         **({"rule": dict(first.rule)} if first.rule is not None else {}),
     }

@@ -9,7 +9,7 @@ match. Exact match stands beside ROUGE-L as `accuracy`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -19,7 +19,7 @@ from openflan.evaluation.held_out import PROMPT_SEED, held_out_benchmark
 from openflan.tasks.task import Task
 from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style
-from openflan.templates.wording import packaged_wordings, wordings_for
+from openflan.templates.wording import WordingSet, packaged_wordings, wordings_for
 
 FREE_TEXT = frozenset(
     {
@@ -40,6 +40,11 @@ FREE_TEXT = frozenset(
 NUMBERS = frozenset({"grade school math word problems", "mathematical qa"})
 
 
+def packaged_wordings_for(name: str, fields: frozenset[str]) -> WordingSet:
+    """The packaged wordings of a task. Raises InputError as `wordings_for` does."""
+    return wordings_for(name, fields, packaged_wordings())
+
+
 def task_benchmark(
     tasks: Mapping[str, Task],
     mode: Literal["direct", "cot"] = "direct",
@@ -47,13 +52,14 @@ def task_benchmark(
     shots: int = 0,
     limit: int | None = None,
     metrics: Mapping[str, str] | None = None,
+    wordings: Callable[[str, frozenset[str]], WordingSet] = packaged_wordings_for,
 ) -> Benchmark:
     """The first `limit` rows of each task, zero-shot or with `shots` exemplars drawn from its other rows,
     fewer where it has too few others; none asks what the question asks, and each example counts its own.
 
     `metrics` (by task: accuracy, exact_match, rouge_l, numeric, squad) replaces the choice made by
-    `metric_of`. Raises InputError for mode `cot` on a task without rationales, and as `held_out_benchmark`
-    does.
+    `metric_of`. `wordings(name, fields)` are those of a task with such fields, by default the packaged ones.
+    Raises InputError for mode `cot` on a task without rationales, and as `held_out_benchmark` does.
     """
     if not tasks:
         raise InputError("no task to evaluate: name at least one")
@@ -62,10 +68,7 @@ def task_benchmark(
             raise InputError(
                 f"{name} has no rationales, so none can be shown or asked for: use `--mode direct`"
             )
-    renderers = {
-        name: Renderer(task, wordings_for(name, task.fields, packaged_wordings()))
-        for name, task in tasks.items()
-    }
+    renderers = {name: Renderer(task, wordings(name, task.fields)) for name, task in tasks.items()}
 
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
 

@@ -105,7 +105,14 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
             *(
                 ()
                 if greedy
-                else (request.prompt, request.before, request.temperature, request.top_k, request.seed)
+                else (
+                    request.prompt,
+                    request.before,
+                    request.conversation,
+                    request.temperature,
+                    request.top_k,
+                    request.seed,
+                )
             ),
         )
         # All greedy samples are equal.

@@ -33,6 +33,7 @@ from openflan.inference.http_answers import completion_of
 from openflan.inference.protocol import Completion, Request
 from openflan.inference.thinking import opens_thinking
 from openflan.json_files import parse_json
+from openflan.packing.message_form import SERVED, asked
 from openflan.randomness import combine
 
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
@@ -180,7 +181,11 @@ class HttpEngine:
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }
-        body |= {"messages": request.messages()} if self.chat else {"prompt": request.prompt}
+        if self.chat and request.conversation is not None:
+            messages, tools = asked(request.conversation, SERVED)
+            body |= {"messages": messages, **tools}
+        else:
+            body |= {"messages": request.messages()} if self.chat else {"prompt": request.prompt}
         if request.stop and stop:
             body["stop"] = list(request.stop)
         if request.temperature > 0:

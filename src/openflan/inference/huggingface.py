@@ -256,10 +256,10 @@ class HuggingFaceEngine:
         that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
-    def ids(self, prompt: str, before: Sequence[Turn] = ()) -> list[int]:
-        """The ids of a prompt, with `chat` after the turns `before` it. Inputs of T5, and causal inputs of
-        the paper's layout, end with exactly one end of sequence."""
-        return prompt_ids(self, prompt, before)
+    def ids(self, prompt: str, before: Sequence[Turn] = (), conversation: str | None = None) -> list[int]:
+        """The ids of a prompt, with `chat` after the turns `before` it, or those of its `conversation`.
+        Inputs of T5, and causal ones of the paper's layout, end with exactly one end of sequence."""
+        return prompt_ids(self, prompt, before, conversation)
 
     def option_ids(self, prompt: str, option: str) -> list[int]:
         """The ids of an option after a prompt; see `prompt_ids.option_ids`."""
@@ -294,10 +294,10 @@ class HuggingFaceEngine:
         from openflan.inference.ending import Ending
 
         fitting: list[tuple[int, tuple[int, ...], Request]] = []
-        known: dict[tuple[str, tuple[Turn, ...]], tuple[int, ...]] = {}
+        known: dict[tuple[str, tuple[Turn, ...], str | None], tuple[int, ...]] = {}
         for index, request in enumerate(requests):
             request.check(chat=self.chat)
-            key = request.prompt, request.before
+            key = request.prompt, request.before, request.conversation
             if key not in known:
                 known[key] = tuple(self.ids(*key))
             if len(known[key]) > self._max_prompt_tokens(request.max_tokens):

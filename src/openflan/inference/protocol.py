@@ -48,6 +48,10 @@ class Request:
     With `thinking_tokens` above 0 a thinking block (`thinking.py`) is taken out of the text: it may have so
     many tokens, `max_tokens` and `stop` apply to what follows it. A text without a block is not concerned. At
     0 blocks are text like any other.
+
+    `conversation` is the text of a conversation (`packing.message_form.asked`) whose last turn is to be
+    answered. An engine that puts prompts into a chat template sends the messages before that turn instead of
+    `prompt`, which writes them readably; any other engine sends `prompt`. It excludes `before`.
     """
 
     prompt: str
@@ -59,6 +63,7 @@ class Request:
     seed: int = 0
     before: tuple[Turn, ...] = ()
     thinking_tokens: int = 0
+    conversation: str | None = None
 
     def messages(self) -> list[dict[str, str]]:
         """The conversation whose last message is the prompt, as chat templates and servers read it."""
@@ -82,6 +87,8 @@ class Request:
                 "a system message and earlier turns need a chat template, and this model's prompts are not "
                 "put into one: leave them out, or use a chat model (with a server: `--chat`)"
             )
+        if self.before and self.conversation is not None:
+            raise InputError("a request has earlier turns and a conversation: the latter holds its own turns")
 
 
 @dataclass(frozen=True, slots=True)
