@@ -8,8 +8,9 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
-from openflan.evaluation.paper import paper_model
+from openflan.evaluation.paper import PaperFigures, paper_model
 from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
+from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_file
 from openflan.evaluation.statistics import QuestionScore
 
@@ -138,6 +139,18 @@ def _without(
     return {key: one for key, one in scores.items() if key not in left_out}
 
 
+_NOT_GENERATED = ("-likelihood", "-gold")
+
+
+def _why_nothing(score: EvaluationScore, figures: PaperFigures) -> str:
+    """Why no figure of the paper stands beside a score, although it prints some for the benchmark."""
+    if set(figures.averages) == {"test"} and score.key.split != "test":
+        return "the paper's figure is of the test split: evaluate with `--split test`"
+    if score.partial:
+        return "only a part of the questions was answered, and the paper prints their mean alone"
+    return "the paper prints no figure for this split"
+
+
 def _with_paper(
     a: str, b: str, first: SavedModel, custom_benchmarks: Sequence[Benchmark], only: Collection[str] | None
 ) -> dict[str, Any]:
@@ -147,13 +160,19 @@ def _with_paper(
     for name, saved_file in chosen.items():
         figures = model.components.get(f"{saved_file.benchmark}-{saved_file.mode}")
         # The printed figures are of generated answers to prompts with the usual exemplars.
-        if figures is None or saved_file.shots is not None or "likelihood" in saved_file.variant:
+        if figures is None or saved_file.shots is not None or saved_file.variant.startswith(_NOT_GENERATED):
             left_out.append(name)
             continue
         score = score_file(saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True)
-        results.append({"benchmark": name, **against_paper(score, figures), "sources": list(figures.sources)})
+        result = against_paper(score, figures)
+        if result["averages"] or result["tasks"]:
+            results.append({"benchmark": name, **result, "sources": list(figures.sources)})
+        else:
+            left_out.append(f"{name} ({_why_nothing(score, figures)})")
     if not results:
-        raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(chosen) or 'none'}")
+        raise InputError(
+            f"{a} and {b} have no benchmark in common: {a} has {', '.join(left_out) or 'none'}"
+        )
     names = {"a": _short(first), "b": b.removeprefix(PAPER)}
     unknown = [str(path) for path in first.unknown]
     return {"a": a, "b": b, "names": names, "benchmarks": results, "left_out": [*left_out, *unknown]}
