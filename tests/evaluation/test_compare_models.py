@@ -280,7 +280,9 @@ def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> N
         else:
             inside = low - 0.05 <= paper <= high + 0.05
             assert item["verdict"] == (
-                "agrees with the paper"
+                "agrees with the paper, and with chance"
+                if inside and low == 0
+                else "agrees with the paper"
                 if inside
                 else "above the paper"
                 if task.accuracy > paper

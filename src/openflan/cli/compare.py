@@ -79,7 +79,9 @@ def print_comparison(compared: dict[str, Any]) -> None:
                 f"source: {CITED}, "
                 + "; ".join(source.removeprefix(f"{CITED}, ") for source in benchmark["sources"])
             )
-            verdicts = [cells["verdict"] for kind in ("averages", "tasks") for cells in benchmark[kind].values()]
+            verdicts = [
+                cells["verdict"] for kind in ("averages", "tasks") for cells in benchmark[kind].values()
+            ]
             if any(verdict.startswith(TOO_WIDE) for verdict in verdicts):
                 typer.echo(
                     f"{TOO_WIDE}: it reaches more than {WIDEST:g} points to each side, and nearly any figure "

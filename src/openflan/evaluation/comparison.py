@@ -170,9 +170,7 @@ def _with_paper(
         else:
             left_out.append(f"{name} ({_why_nothing(score, figures)})")
     if not results:
-        raise InputError(
-            f"{a} and {b} have no benchmark in common: {a} has {', '.join(left_out) or 'none'}"
-        )
+        raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(left_out) or 'none'}")
     names = {"a": _short(first), "b": b.removeprefix(PAPER)}
     unknown = [str(path) for path in first.unknown]
     return {"a": a, "b": b, "names": names, "benchmarks": results, "left_out": [*left_out, *unknown]}

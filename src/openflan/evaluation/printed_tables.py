@@ -129,7 +129,10 @@ def _columns_and_rows(number: int, table: Mapping[str, Any]) -> tuple[list[str],
     if number in _BBH:
         first, end = _BBH[number]
         # The paper has a column for each file. Turned round, the table fits a page.
-        models = [f"{row['name']} {row['component'].removeprefix('bbh-')}" for row in rows]
+        models = [
+            row["name"].removeprefix("flan-t5-") + (" cot" if row["component"] == "bbh-cot" else "")
+            for row in rows
+        ]
         return ["file", *models], [
             [table["tasks"][index], *(row["cells"][index] for row in rows)] for index in range(first, end)
         ]
