@@ -98,6 +98,8 @@ def evaluate_all(
                 shots=options.shots,
                 split=options.split,
                 limit=options.limit,
+                metric=options.metric,
+                all_wordings=options.wordings == "all",
             ),
             options.subset,
         )
@@ -166,6 +168,7 @@ def _decoding(options: EvaluateOptions) -> Decoding:
         options.seed,
         likelihood=options.likelihood,
         normalized=options.normalized,
+        bits_per_byte=options.bits_per_byte,
     )
 
 

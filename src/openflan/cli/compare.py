@@ -10,6 +10,7 @@ import typer
 from openflan.cli.output import print_json, print_table
 from openflan.evaluation.compare import AGREES, AGREES_AS_CHANCE, NO_DIFFERENCE, TOO_WIDE, WIDEST
 from openflan.evaluation.paper import CITED
+from openflan.evaluation.score_record import SELECTED_ON
 
 _VERDICTS = {
     NO_DIFFERENCE: "",
@@ -74,6 +75,13 @@ def print_comparison(compared: dict[str, Any]) -> None:
             else f"{benchmark['benchmark']}: {second} minus {first}"
         )
         print_table(title, ["task", *figures, *ends, "verdict" if paper else "higher"], rows)
+        for side in benchmark.get("selected_on", []):
+            typer.echo(
+                f"{SELECTED_ON}: {compared['names'][side]} is the checkpoint that this benchmark chose, so "
+                "that its score here is too high for a held-out one"
+            )
+        if benchmark.get("unit"):
+            typer.echo("in bits per byte of the right answer: lower is better, and the higher model is worse")
         if paper:
             typer.echo(
                 f"source: {CITED}, "

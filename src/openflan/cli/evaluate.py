@@ -12,16 +12,16 @@ import typer
 
 from openflan.api.options import EvaluateOptions, LoadOptions
 from openflan.api.watch import watch_run
-from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
+from openflan.cli.benchmark_options import DATA, JSON, METRIC, MODE, SHOTS, SPLIT, WORDINGS
 from openflan.cli.compare import print_comparison
 from openflan.cli.evaluation_output import BenchmarkBars, GenerationCounts, print_scores
 from openflan.cli.output import next_command, print_json
 from openflan.errors import InputError
 from openflan.evaluation.comparison import PAPER, check_side, comparison
 from openflan.evaluation.known_benchmarks import SUITES
+from openflan.evaluation.printed_score import printed
 from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.score_saved import printed
 from openflan.evaluation.selection import NAMES, OWN_HELP
 from openflan.run_folder import Run
 
@@ -82,6 +82,16 @@ def evaluate(
         "--normalized",
         help="With --likelihood: divide the log-probability of an option by its number of tokens.",
     ),
+    bits_per_byte: bool = typer.Option(
+        False,
+        "--bits-per-byte",
+        help=(
+            "Compute the log-probability of the right answers instead of generating any, and print it in "
+            "bits per byte. It tells models apart that answer at chance."
+        ),
+    ),
+    metric: str | None = METRIC,
+    wordings: str | None = WORDINGS,
     context: int | None = typer.Option(
         None,
         min=1,
@@ -187,6 +197,9 @@ def evaluate(
         seed=seed,
         likelihood=likelihood,
         normalized=normalized,
+        bits_per_byte=bits_per_byte,
+        metric=metric,
+        wordings=wordings,
         run=run,
         restart=restart,
         load=load,

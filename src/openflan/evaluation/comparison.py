@@ -7,12 +7,16 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.bits_per_byte import BITS_PER_BYTE, GOLD, gold_questions
 from openflan.evaluation.compare import against_paper, compare_models
+from openflan.evaluation.corpus_scores import references
 from openflan.evaluation.paper import PaperFigures, paper_model
 from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
-from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_file
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
+from openflan.evaluation.score_saved import Saved, judge_all, read_saved, score_file
+from openflan.evaluation.selected_on import is_selected_on
 from openflan.evaluation.statistics import QuestionScore
+from openflan.run_folder import Run
 
 PAPER = "paper:"
 
@@ -53,6 +57,7 @@ def comparison(
         {
             "benchmark": name,
             **_compared(first.files[name], second.files[name], custom_benchmarks, names, seed),
+            **_selected_on({"a": (first, first.files[name]), "b": (second, second.files[name])}),
         }
         for name in shared
     ]
@@ -106,7 +111,11 @@ def _compared(
 ) -> dict[str, Any]:
     rule = benchmark_of((first, second), custom_benchmarks)
     saved = [read_saved(saved_file.path, rule) for saved_file in (first, second)]
-    ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
+    is_gold = first.variant == f"-{GOLD}"
+    ours, theirs = (
+        gold_questions(side.questions) if is_gold else {key: one for key, (_, one) in judge_all(side).items()}
+        for side in saved
+    )
     # A name does not say which rows a file of the user had when it was asked: a question is one that has one
     # answer.
     changed_questions = _other_targets(*saved) if rule.rules else set()
@@ -120,7 +129,12 @@ def _compared(
     no_rule = first.has_own_rules and not any(
         generation.rule for side in saved for of in side.questions.values() for generation in of
     )
-    return {**compared, "other_targets": len(changed_questions), "compared_as_texts": no_rule}
+    return {
+        **compared,
+        "other_targets": len(changed_questions),
+        "compared_as_texts": no_rule and not is_gold,
+        **({"unit": BITS_PER_BYTE} if is_gold else {}),
+    }
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
@@ -137,6 +151,21 @@ def _without(
     scores: Mapping[tuple[str, int], QuestionScore], left_out: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], QuestionScore]:
     return {key: one for key, one in scores.items() if key not in left_out}
+
+
+def _selected_on(sides: Mapping[str, tuple[SavedModel, GenerationsFile]]) -> dict[str, list[str]]:
+    """`{"selected_on": [...]}` with the sides whose checkpoint was chosen by its score on the benchmark;
+    nothing if there is none."""
+    marked = [
+        side
+        for side, (model, saved_file) in sides.items()
+        if model.label
+        and is_selected_on(
+            Run(model.folder),
+            ScoreKey(model.label, saved_file.benchmark, saved_file.mode, saved_file.split),
+        )
+    ]
+    return {"selected_on": marked} if marked else {}
 
 
 _NOT_GENERATED = ("-likelihood", "-gold")
@@ -166,7 +195,8 @@ def _with_paper(
         score = score_file(saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True)
         result = against_paper(score, figures)
         if result["averages"] or result["tasks"]:
-            results.append({"benchmark": name, **result, "sources": list(figures.sources)})
+            marks = _selected_on({"a": (first, saved_file)})
+            results.append({"benchmark": name, **result, "sources": list(figures.sources), **marks})
         else:
             left_out.append(f"{name} ({_why_nothing(score, figures)})")
     if not results:

@@ -4,6 +4,7 @@ options."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,6 +13,13 @@ from openflan.evaluation.benchmark import Benchmark
 
 Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
 
+_LIKELIHOODS: Mapping[Literal["sum", "mean", "gold"], str] = {
+    "sum": "-likelihood",
+    "mean": "-likelihood-normalized",
+    "gold": "-gold",
+}
+"""The part of a file's name by likelihood."""
+
 _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
 
 
@@ -19,7 +27,8 @@ _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?
 class Decoding:
     """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k`
     likeliest tokens (0: all), or by choosing the option with the highest log-probability, that of the whole
-    text (`sum`) or a token's on average (`mean`). Several samples at temperature 0 stand for a file of
+    text (`sum`) or a token's on average (`mean`). `gold` answers nothing: it computes the log-probability of
+    the right answer. Several samples at temperature 0 stand for a file of
     samples that does not say how they were drawn.
     """
 
@@ -27,7 +36,7 @@ class Decoding:
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
-    likelihood: Literal["sum", "mean"] | None = None
+    likelihood: Literal["sum", "mean", "gold"] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -40,7 +49,7 @@ class Decoding:
         """The part of a file's name after the mode: empty for greedy decoding. The number of samples is not
         in it, because samples are added to a file."""
         if self.likelihood:
-            return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
+            return _LIKELIHOODS[self.likelihood]
         if self.temperature == 0:
             return ""
         return f"-t{self.temperature:g}-k{self.top_k}" + (f"-seed{self.seed}" if self.seed else "")
@@ -73,8 +82,9 @@ def decoding_for(benchmark: Benchmark, decoding: Decoding) -> Decoding:
 
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
     """The decoding whose `Decoding.variant` is `variant`; for an unknown variant only `samples` counts."""
-    if variant in ("-likelihood", "-likelihood-normalized"):
-        return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
+    for kind, part in _LIKELIHOODS.items():
+        if variant == part:
+            return Decoding(likelihood=kind)
     drawn = _SAMPLED.fullmatch(variant)
     try:
         temperature = float(drawn["temperature"]) if drawn else 0.0

@@ -11,9 +11,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
+from openflan.evaluation.bits_per_byte import gold_text
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
 from openflan.evaluation.fit_exemplars import ContextLimited, with_fitting_exemplars
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
@@ -37,6 +39,9 @@ from openflan.run_folder import Lines
 from openflan.stopping import stoppable
 
 _HASH_DIGITS = 16
+
+_OPTIONS = {"sum": "--likelihood", "mean": "--likelihood", "gold": "--bits-per-byte"}
+"""The option of the command by likelihood."""
 
 
 _DECIMALS = 6
@@ -192,6 +197,8 @@ def _question(
         }
         stop = benchmark.tasks[example.task].stop
         return Request(example.prompt, room, stop, **how)  # type: ignore[arg-type]
+    if decoding.likelihood == "gold":
+        return LikelihoodRequest(example.prompt, (gold_text(example.prompt, example.target),))
     if not example.options:
         raise InputError(
             f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to "
@@ -231,7 +238,7 @@ def _answers(
     if not isinstance(engine, LikelihoodEngine):
         raise InputError(
             f"{benchmark.name} cannot be scored by likelihood here: this engine only generates text; "
-            + ("" if benchmark.by_likelihood else "leave `--likelihood` out, or ")
+            + ("" if benchmark.by_likelihood else f"leave `{_OPTIONS[decoding.likelihood]}` out, or ")
             + "give local weights"
         )
     requests = [question for question in questions if isinstance(question, LikelihoodRequest)]
@@ -239,17 +246,16 @@ def _answers(
         if scores.too_long:
             yield index_in_call, _Answer("", 0, "too-long", 0, {})
         else:
-            yield (
-                index_in_call,
-                _chosen(requests[index_in_call].options, scores, normalized=decoding.likelihood == "mean"),
-            )
+            yield index_in_call, _chosen(requests[index_in_call].options, scores, decoding.likelihood)
 
 
-def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:
-    """The likeliest option, the first of equals; a whole text's probability, or with `normalized` that of a
-    token of it on average."""
+def _chosen(
+    options: Sequence[str], scores: OptionScores, likelihood: Literal["sum", "mean", "gold"]
+) -> _Answer:
+    """The likeliest option, the first of equals: by a whole text's probability (`sum`), or that of a token of
+    it on average (`mean`). With `gold` the one text is the right answer, and the answer is empty."""
     values = [
-        value / count if normalized else value
+        value / count if likelihood == "mean" else value
         for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)
     ]
     best = max(range(len(values)), key=values.__getitem__)
@@ -259,11 +265,11 @@ def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -
         "option_tokens": list(scores.tokens),
     }
     return _Answer(
-        options[best].strip(),
+        "" if likelihood == "gold" else options[best].strip(),
         sum(scores.tokens),
         "eos",
         0,
-        {**fields, "likelihood": "mean" if normalized else "sum"},
+        {**fields, "likelihood": likelihood},
     )
 
 

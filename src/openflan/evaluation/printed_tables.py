@@ -24,8 +24,8 @@ _BBH = {17: (0, 9), 18: (9, 18), 19: (18, 27)}
 _PLAIN = (2, 6, 7, 10, 22, 23)
 
 _MMLU_BY_TASK = (
-    "MMLU by task. No copy of its cells has been checked, and nothing is made up for them; the means over the "
-    "57 tasks stand in Table 5: `openflan paper table 5`"
+    "MMLU by task. No copy of its cells has been checked, and nothing is made up for them; the means over "
+    "the 57 tasks stand in Table 5: `openflan paper table 5`"
 )
 _NOT_PACKAGED: Mapping[int, str] = {
     8: "a list of languages by resources, without figures",

@@ -16,6 +16,7 @@ from openflan.evaluation.generations import read_generations
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
 from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.selected_on import is_selected_on
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
@@ -84,8 +85,9 @@ def evaluate_into(
         score = replace(score, key=replace(score.key, shots=benchmark.shots))
     from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev
     # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
-    part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
-    largest_task = max(task.n for task in score.tasks.values())
+    sizes = {name: task.n for name, task in (score.tasks or (score.gold.tasks if score.gold else {})).items()}
+    part = None if len(sizes) == len(benchmark.tasks) else tuple(sizes)
+    largest_task = max(sizes.values(), default=0)
     local = engine if isinstance(engine, LocalEngine) else None
     options = RecordedOptions(
         benchmark=benchmark.requested_name or None,
@@ -97,7 +99,12 @@ def evaluate_into(
         dtype=local.dtype if local else None,
         device=local.device if local else None,
     )
-    score = replace(score, options=options, exemplar_from_dev=from_dev or score.exemplar_from_dev)
+    score = replace(
+        score,
+        options=options,
+        exemplar_from_dev=from_dev or score.exemplar_from_dev,
+        selected_on=is_selected_on(run, score.key),
+    )
     if processes.rank:
         return score
     # Evaluations of other benchmarks may end at the same moment.
