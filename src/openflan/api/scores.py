@@ -35,8 +35,9 @@ def score(
 
     `generations` is a `.jsonl` or `.jsonl.gz` file; several samples of a question are decided by majority.
     `benchmark` and `mode` are those of `evaluate`; tasks need `data`. `partial` averages over the questions
-    that the file has; `metric` and `wordings` are those of `EvaluateOptions`; otherwise InputError is raised if questions are missing or there twice. InputError is
-    also raised for an unknown benchmark, and for lines that are not generations of it.
+    that the file has; otherwise InputError is raised if questions are missing or there twice. `metric` and
+    `wordings` are those of `EvaluateOptions`. InputError is also raised for an unknown benchmark, and for
+    lines that are not generations of it; SetupError for a metric whose library is not installed.
     """
     opened = benchmark_to_score(benchmark, mode, data, split, metric, all_wordings=wordings == "all")
     return score_file(Path(generations), opened, partial=partial)

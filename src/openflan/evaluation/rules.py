@@ -93,7 +93,9 @@ def benchmark_of_rules(
         corpus_metrics={name: one for metric in metrics.values() for name, one in metric.corpus.items()},
         corpus_of=next((metric.own for metric in metrics.values() if metric.corpus), ""),
         split=split,
-        cluster=partial(_cluster, {task: rule.question_of or task for task, rule in checked.items()}),
+        cluster=partial(_cluster, {task: rule.question_of or task for task, rule in checked.items()})
+        if any(rule.question_of for rule in checked.values())
+        else None,
         rules={task: asdict(rule) for task, rule in checked.items()},
     )
 

@@ -121,8 +121,8 @@ def _by_wording(
             wordings[key] = (name, wording.id)
     if len(wordings) == len(tasks):
         raise InputError(
-            f"{', '.join(tasks)}: one wording in this mode, so that there is no other one to compare it with: "
-            "leave `--wordings all` out"
+            f"{', '.join(tasks)}: one wording in this mode, so that there is no other one to compare it "
+            "with: leave `--wordings all` out"
         )
     return asked, renderers, wordings
 
