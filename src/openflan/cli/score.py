@@ -18,6 +18,8 @@ from openflan.evaluation.score_saved import OVER_QUESTIONS, score_file
 from openflan.evaluation.selection import NAMES
 
 FORMATS = ("lm-eval",)
+CATEGORY = "category "
+"""With it begin the names of the means by category (`task_benchmark.py`)."""
 
 
 def score(
@@ -129,6 +131,7 @@ def print_score(score: EvaluationScore) -> None:
         f"normalized average {_percent(score.normalized)}; {_other_averages(score)}extracted and truncated "
         "are shares of questions and generations in %"
     )
+    _print_categories(score)
     if score.gold and "average" in score.gold.averages:
         typer.echo(f"bits per byte of the right answer: {score.gold.averages['average'].value:.3f}")
     for metric, signature in score.signatures.items():
@@ -179,6 +182,9 @@ def _print_wordings(score: EvaluationScore) -> None:
             ["wording", "score"],
             [[name, value] for name, value in sorted(effect.wordings.items(), key=lambda pair: -pair[1])],
         )
+        if not effect.difference:
+            typer.echo(f"mean {effect.mean:.2f} % with every wording")
+            continue
         low, high = effect.ci95
         typer.echo(
             f"mean {effect.mean:.2f} %, standard deviation {effect.deviation:.2f}; worst {effect.worst}, "
@@ -192,8 +198,23 @@ def _other_averages(score: EvaluationScore) -> str:
     return "".join(
         f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(score.averages[name])}; "
         for name in score.intervals
-        if name != "average"
+        if name != "average" and not name.startswith(CATEGORY)
     )
+
+
+def _print_categories(score: EvaluationScore) -> None:
+    """Print the means by category of Super-NaturalInstructions, each over its questions."""
+    rows = [
+        [name.removeprefix(CATEGORY), interval.n, score.averages[name], *interval.ci95]
+        for name, interval in score.intervals.items()
+        if name.startswith(CATEGORY)
+    ]
+    if rows:
+        print_table(
+            "by category, every question the same weight",
+            ["category", "n", "score", "95% from", "95% to"],
+            rows,
+        )
 
 
 def _percent(value: float | None) -> str:

@@ -41,7 +41,7 @@ def library(name: Literal["rouge_score.rouge_scorer", "sacrebleu"]) -> Any:
         package = "rouge-score" if name.startswith("rouge") else name
         raise SetupError(
             f"this metric needs the library {package}: pip install 'openflan[metrics]'; or choose a metric "
-            "that needs none, such as `--metric rouge_l`"
+            "that needs none, such as rouge_l (of tasks: `--metric rouge_l`)"
         ) from None
 
 
