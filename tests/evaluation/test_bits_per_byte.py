@@ -91,7 +91,7 @@ def test_two_models_differ_in_bits_and_the_report_has_its_own_table(tmp_path: Pa
     figures = result["averages"]["average"]
     assert (figures["a"], figures["b"], figures["difference"]) == pytest.approx((2.0, 1.0, -1.0))
     tables = {table.name: table for table in all_tables(gather(Run(tmp_path / "a")))}
-    assert set(tables) == {"bits per byte"}
+    assert not {"results", "mine-quiz direct gold"} & set(tables), "they would show an accuracy of 0"
     assert tables["bits per byte"].rows[0][:4] == (
         "final",
         "mine-quiz direct gold",

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.evaluation.comparison import comparison
+from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.generations import Generation
 from openflan.evaluation.rules import AnswerRules, benchmark_of_rules
-from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, ScoreKey
 from openflan.evaluation.score_saved import score_file
 from openflan.evaluation.statistics import QuestionScore
 from openflan.evaluation.task_benchmark import task_benchmark
 from openflan.evaluation.wording_sensitivity import wording_sensitivity
-from openflan.microflan.world import microflan_tasks
+from openflan.reports.commands import evaluation_command
 from openflan.tasks.task import Row, Task
 
 ROWS: list[Row] = [
@@ -136,10 +137,23 @@ def test_only_questions_asked_with_every_wording_count() -> None:
     assert wording_sensitivity(scores, {"t.a": ("t", "a")}) == {}
 
 
+def test_a_report_names_the_command_that_repeats_it() -> None:
+    options = RecordedOptions(benchmark="niv2/count", metric="rouge_l", wordings="all", limit=3)
+    key = ScoreKey(
+        "final", "niv2-count-all-wordings", "direct", shots=0, decoding=Decoding(likelihood="gold")
+    )
+    command = evaluation_command(
+        EvaluationScore(key, {"average": None}, usual_shots=0, options=options), "runs/x"
+    )
+    assert command == (
+        "openflan evaluate runs/x --benchmark niv2/count --mode direct --bits-per-byte --metric rouge_l "
+        "--wordings all --limit 3 --data DATA"
+    )
+
+
 def test_a_task_with_one_wording_is_refused() -> None:
     rows: list[Row] = [{"inputs": "Say 1.", "targets": "1"}]
     with pytest.raises(InputError, match="one wording in this mode"):
         task_benchmark(
             {"mine/one": Task("mine/one", rows, frozenset(rows[0]), "toy", "toy")}, all_wordings=True
         )
-    assert microflan_tasks()  # its tasks have several

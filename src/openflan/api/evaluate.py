@@ -157,6 +157,7 @@ def _evaluate_benchmark(
         processes=processes,
         context=model.options.context,
         chat=model.options.chat,
+        metric=options.metric,
     )
 
 

@@ -49,6 +49,7 @@ def evaluate_into(
     processes: Processes = SINGLE_PROCESS,
     context: int | None = None,
     chat: bool = False,
+    metric: str | None = None,
 ) -> EvaluationScore:
     """Generate the missing answers, score all answers, and write the score to `scores.json` in place of an
     earlier one with the same key.
@@ -57,7 +58,7 @@ def evaluate_into(
     `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
     exemplars and another decoding a file of their own. `generated` is called with what was done. The score
     also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
-    the engine, which are recorded only. `restart` removes what was generated before. Every process of
+    the engine and `metric` one of the benchmark, which are recorded only. `restart` removes what was generated before. Every process of
     `processes` calls this and gets the score; the main one writes it.
     """
     decoding = decoding_for(benchmark, decoding)
@@ -95,6 +96,8 @@ def evaluate_into(
         subset=part,
         max_tokens=max_tokens,
         context=context,
+        metric=metric,
+        wordings="all" if benchmark.wordings else None,
         chat=chat,
         dtype=local.dtype if local else None,
         device=local.device if local else None,

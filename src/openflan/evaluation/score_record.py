@@ -67,7 +67,8 @@ class RecordedOptions:
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
     `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
-    are in tokens.
+    are in tokens. `metric` replaced the tasks' own; `wordings` is `all` where every question was asked with
+    each wording.
     """
 
     benchmark: str | None = None
@@ -75,6 +76,8 @@ class RecordedOptions:
     subset: tuple[str, ...] | None = None
     max_tokens: int | None = None
     context: int | None = None
+    metric: str | None = None
+    wordings: str | None = None
     chat: bool = False
     dtype: str | None = None
     device: str | None = None
