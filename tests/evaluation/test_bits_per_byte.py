@@ -94,7 +94,7 @@ def test_two_models_differ_in_bits_and_the_report_has_its_own_table(tmp_path: Pa
     assert not {"results", "mine-quiz direct gold"} & set(tables), "they would show an accuracy of 0"
     assert tables["bits per byte"].rows[0][:4] == (
         "final",
-        "mine-quiz direct gold",
+        "mine-quiz direct 0-shot gold",
         2,
         pytest.approx(2.0),
     )

@@ -58,8 +58,8 @@ def evaluate_into(
     `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
     exemplars and another decoding a file of their own. `generated` is called with what was done. The score
     also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
-    the engine and `metric` one of the benchmark, which are recorded only. `restart` removes what was generated before. Every process of
-    `processes` calls this and gets the score; the main one writes it.
+    the engine and `metric` is one of the benchmark, which are recorded only. `restart` removes what was
+    generated before. Every process of `processes` calls this and gets the score; the main one writes it.
     """
     decoding = decoding_for(benchmark, decoding)
     path = generations_path(run, label, benchmark, decoding)
