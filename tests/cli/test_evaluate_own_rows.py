@@ -104,6 +104,7 @@ def test_any_format_of_rows_is_read(
     assert _hashes(run, f"final-own-{stem}-direct.jsonl") == [sha256_of(prompt)[:16] for prompt in prompts]
 
 
+@pytest.mark.filterwarnings("always:.*was trained on the rows of")
 def test_rows_of_fields_get_the_wordings_and_columns_of_the_run(t5: Path, tmp_path: Path) -> None:
     wordings = tmp_path / "wordings.yaml"
     wordings.write_text(

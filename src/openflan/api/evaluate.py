@@ -200,6 +200,8 @@ def _chosen(
             shots=options.shots,
             split=options.split,
             limit=options.limit,
+            metric=options.metric,
+            all_wordings=options.wordings == "all",
         ),
         options.subset,
     )
@@ -268,6 +270,7 @@ def _evaluate_planned(
         context=model.options.context,
         chat=bool(model.options.chat),
         plan=plan,
+        metric=options.metric,
     )
 
 
@@ -290,6 +293,7 @@ def _decoding(options: EvaluateOptions) -> Decoding:
         likelihood=options.likelihood,
         normalized=options.normalized,
         extract=options.extract,
+        bits_per_byte=options.bits_per_byte,
     )
 
 

@@ -73,6 +73,9 @@ class EvaluateOptions:
       paper, 0.7 and 40; `top_k=0` draws from all tokens. One sample without a temperature is greedy.
     - `likelihood`: choose the option with the highest log-probability instead of generating text;
       `normalized` divides it by the number of tokens.
+    - `bits_per_byte`: score the right answers instead of generating any.
+    - `metric`: of tasks of `data`, another metric than their own, such as `rouge_l`.
+    - `wordings`: `all` asks every question of the tasks of `data` with each wording that suits.
     - `run`: the folder for generations and scores. The default is the model's run folder, or `runs/NAME`.
     - `restart`: remove earlier generations for these benchmarks and this decoding.
     - `load`: how the model is loaded.
@@ -100,6 +103,9 @@ class EvaluateOptions:
     seed: int = 0
     likelihood: bool = False
     normalized: bool = False
+    bits_per_byte: bool = False
+    metric: str | None = None
+    wordings: str | None = None
     run: Path | str | None = None
     restart: bool = False
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -115,6 +121,8 @@ class EvaluateOptions:
             ("top_k", 0),
         ):
             _check_minimum(name, getattr(self, name), minimum)
+        if self.wordings not in (None, "all"):
+            raise InputError(f"`--wordings {self.wordings}`: expected `all`")
         if isinstance(self.subset, str):
             raise InputError(
                 f"subset is the text {self.subset!r}; expected names, such as ({self.subset!r},)"

@@ -67,6 +67,8 @@ def open_own_rows(run: Run | None, options: EvaluateOptions) -> OwnRows:
         split=split,
         shots=options.shots or 0,
         limit=options.limit,
+        metric=options.metric,
+        all_wordings=options.wordings == "all",
     )
     return OwnRows(benchmark, _lines(tasks, split))
 

@@ -8,14 +8,16 @@ from typing import Any
 import typer
 
 from openflan.cli.output import print_json, print_table
-from openflan.evaluation.compare import NO_DIFFERENCE
+from openflan.evaluation.compare import AGREES, AGREES_AS_CHANCE, NO_DIFFERENCE, TOO_WIDE, WIDEST
 from openflan.evaluation.paper import CITED
+from openflan.evaluation.score_record import SELECTED_ON
 
 _VERDICTS = {
     NO_DIFFERENCE: "",
     "above the paper": "above",
     "below the paper": "below",
-    "agrees with the paper": "agrees",
+    AGREES: "agrees",
+    AGREES_AS_CHANCE: "agrees, chance too",
 }
 """Short verdicts for a table; of two models it names the one that is higher."""
 
@@ -83,11 +85,28 @@ def print_comparison(compared: dict[str, Any]) -> None:
         )
         columns = ["task", *figures, "from", "to", "verdict" if paper else "higher", *ends]
         print_table(title, columns, rows)
+        for side in benchmark.get("selected_on", []):
+            typer.echo(
+                f"{SELECTED_ON}: {compared['names'][side]} is the checkpoint that this benchmark chose, so "
+                "that its score here is too high for a held-out one"
+            )
+        if benchmark.get("unit"):
+            typer.echo("in bits per byte of the right answer: lower is better, and the higher model is worse")
         if paper:
             typer.echo(
                 f"source: {CITED}, "
                 + "; ".join(source.removeprefix(f"{CITED}, ") for source in benchmark["sources"])
             )
+            verdicts = [
+                cells["verdict"] for kind in ("averages", "tasks") for cells in benchmark[kind].values()
+            ]
+            if any(verdict.startswith(TOO_WIDE) for verdict in verdicts):
+                typer.echo(
+                    f"{TOO_WIDE}: it reaches more than {WIDEST:g} points to each side, and nearly any figure "
+                    "would lie in it; answer more questions"
+                )
+            if AGREES_AS_CHANCE in verdicts:
+                typer.echo("chance too: the interval also holds the score of guessing")
             if benchmark["partial"]:
                 typer.echo(
                     "not all questions were answered: means are not held against the paper's, and tasks "

@@ -106,6 +106,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "paper",
+        "paper",
+        "app",
+        "Print the tables of the paper as data: as a table, CSV or JSON.",
+    ),
+    Verb(
         "show",
         "show",
         "show",

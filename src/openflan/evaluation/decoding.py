@@ -4,6 +4,7 @@ options."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,6 +12,13 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 
 Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
+
+_LIKELIHOODS: Mapping[Literal["sum", "mean", "gold"], str] = {
+    "sum": "-likelihood",
+    "mean": "-likelihood-normalized",
+    "gold": "-gold",
+}
+"""The part of a file's name by likelihood."""
 
 _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
 
@@ -25,8 +33,9 @@ SECOND_PASS = "-second-pass"
 class Decoding:
     """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k`
     likeliest tokens (0: all), or by choosing the option with the highest log-probability, that of the whole
-    text (`sum`) or a token's on average (`mean`). Several samples at temperature 0 stand for a file of
-    samples that does not say how they were drawn.
+    text (`sum`) or a token's on average (`mean`). `gold` answers nothing: it computes the log-probability of
+    the right answer. Several samples at temperature 0 stand for a file of samples that does not say how they
+    were drawn.
 
     With `second_pass` the generations are chains of thought, and a second request asks for the answer to each
     (`second_pass.py`).
@@ -36,7 +45,7 @@ class Decoding:
     temperature: float = 0.0
     top_k: int = 0
     seed: int = 0
-    likelihood: Literal["sum", "mean"] | None = None
+    likelihood: Literal["sum", "mean", "gold"] | None = None
     second_pass: bool = False
 
     @property
@@ -50,7 +59,7 @@ class Decoding:
         """The part of a file's name after the mode: empty for greedy decoding. The number of samples is not
         in it, because samples are added to a file."""
         if self.likelihood:
-            return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
+            return _LIKELIHOODS[self.likelihood]
         passes = SECOND_PASS if self.second_pass else ""
         if self.temperature == 0:
             return passes
@@ -85,8 +94,9 @@ def decoding_for(benchmark: Benchmark, decoding: Decoding) -> Decoding:
 
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
     """The decoding whose `Decoding.variant` is `variant`; for an unknown variant only `samples` counts."""
-    if variant in ("-likelihood", "-likelihood-normalized"):
-        return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
+    for kind, part in _LIKELIHOODS.items():
+        if variant == part:
+            return Decoding(likelihood=kind)
     second_pass = variant.endswith(SECOND_PASS)
     drawn = _SAMPLED.fullmatch(variant.removesuffix(SECOND_PASS))
     try:

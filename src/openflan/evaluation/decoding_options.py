@@ -22,6 +22,7 @@ def decoding_from_options(
     likelihood: bool,
     normalized: bool,
     extract: str = EXTRACTIONS[0],
+    bits_per_byte: bool = False,
 ) -> Decoding:
     """The decoding that the options describe. More than one sample is drawn with the paper's temperature and
     `top_k`, where these are None.
@@ -49,6 +50,13 @@ def decoding_from_options(
             "`--likelihood` chooses among options and draws no samples: leave out `--samples`, "
             "`--temperature` and `--top-k`"
         )
+    if bits_per_byte and (likelihood or is_sampled or second_pass):
+        raise InputError(
+            "`--bits-per-byte` scores the right answers and gives none: leave out `--likelihood`, "
+            "`--samples`, `--temperature`, `--top-k` and `--extract second-pass`"
+        )
+    if bits_per_byte:
+        return Decoding(likelihood="gold")
     if likelihood:
         return Decoding(likelihood="mean" if normalized else "sum")
     if not is_sampled:

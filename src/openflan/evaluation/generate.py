@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.decoding import GREEDY, Decoding
@@ -169,16 +170,13 @@ def _answers(
             )
         return
     if not isinstance(engine, LikelihoodEngine):
-        raise no_likelihood(benchmark)
+        raise no_likelihood(benchmark, decoding)
     requests = [question for question in questions if isinstance(question, LikelihoodRequest)]
     for index_in_call, scores in engine.loglikelihood(requests):
         if scores.too_long:
             yield index_in_call, _Answer("", 0, "too-long", 0, {})
         else:
-            yield (
-                index_in_call,
-                _chosen(requests[index_in_call].options, scores, normalized=decoding.likelihood == "mean"),
-            )
+            yield index_in_call, _chosen(requests[index_in_call].options, scores, decoding.likelihood)
 
 
 def thinking_fields(completion: Completion) -> dict[str, object]:
@@ -189,11 +187,13 @@ def thinking_fields(completion: Completion) -> dict[str, object]:
     return {"thinking": completion.thinking, "thinking_closed": completion.thinking_closed, **counted}
 
 
-def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:
-    """The likeliest option, the first of equals; a whole text's probability, or with `normalized` that of a
-    token of it on average."""
+def _chosen(
+    options: Sequence[str], scores: OptionScores, likelihood: Literal["sum", "mean", "gold"]
+) -> _Answer:
+    """The likeliest option, the first of equals: by a whole text's probability (`sum`), or that of a token of
+    it on average (`mean`). With `gold` the one text is the right answer, and the answer is empty."""
     values = [
-        value / count if normalized else value
+        value / count if likelihood == "mean" else value
         for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)
     ]
     best = max(range(len(values)), key=values.__getitem__)
@@ -203,11 +203,11 @@ def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -
         "option_tokens": list(scores.tokens),
     }
     return _Answer(
-        options[best].strip(),
+        "" if likelihood == "gold" else options[best].strip(),
         sum(scores.tokens),
         "eos",
         0,
-        {**fields, "likelihood": "mean" if normalized else "sum"},
+        {**fields, "likelihood": likelihood},
     )
 
 

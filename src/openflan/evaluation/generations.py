@@ -35,6 +35,7 @@ class Generation:
 
     `settings` are those of the request (`changed_request.py`), None in files of version 0.1 and of other
     programs. `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `gold` is the likelihood of the right answer, with no answer given;
     `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
     are not known by name (`rules.py`).
 
@@ -59,7 +60,7 @@ class Generation:
     exemplars_dropped: int = 0
     exemplar_split: str | None = None
     prompt_hash: str | None = None
-    likelihood: Literal["sum", "mean"] | None = None
+    likelihood: Literal["sum", "mean", "gold"] | None = None
     rule: Mapping[str, Any] | None = None
     option_likelihoods: OptionLikelihoods | None = None
     settings: Mapping[str, Any] | None = None
@@ -196,7 +197,7 @@ def _generation(value: object, position: str) -> Generation:
         exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
         exemplar_split=None if value.get("exemplar_split") is None else str(value["exemplar_split"]),
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
-        likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
+        likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean", "gold") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
         settings=value["settings"] if isinstance(value.get("settings"), Mapping) else None,
         option_likelihoods=likelihoods,

@@ -37,6 +37,9 @@ OWN = "own"
 MANY_WORDS = 5
 ROWS_LOOKED_AT = 100
 
+_LONG = frozenset({"rouge_l", "rouge_l_stemmed", "translation"})
+"""Metrics of tasks with long targets."""
+
 LONG_TARGETS = 256
 """The most tokens of a generation where targets are long."""
 
@@ -64,9 +67,12 @@ def own_rows_benchmark(
     split: str = "",
     shots: int = 0,
     limit: int | None = None,
+    metric: str | None = None,
+    all_wordings: bool = False,
 ) -> Benchmark:
     """The benchmark of the tasks of `own_tasks`, zero-shot or with `shots` exemplars drawn from their other
-    rows.
+    rows. `metric` replaces the measure that follows from the rows; `all_wordings` asks every question with
+    each of the run's wordings that suits.
 
     It is named after the task, or after `data` where there are several. Raises InputError for exemplars of
     conversations, for mode `cot` without rationales, and for rows that no wording can show.
@@ -76,10 +82,18 @@ def own_rows_benchmark(
             raise InputError(f"{name}: conversations are shown without exemplars: leave `--shots` out")
     metrics = {name: _metric_of(task) for name, task in tasks.items()}
     benchmark = task_benchmark(
-        tasks, mode, shots=shots, limit=limit, metrics=metrics, wordings=rendering.wordings_of
+        tasks,
+        mode,
+        shots=shots,
+        limit=limit,
+        metrics=dict.fromkeys(tasks, metric) if metric else metrics,
+        wordings=rendering.wordings_of,
+        all_wordings=all_wordings,
     )
-    name = benchmark.name if len(tasks) == 1 else f"{rendering.submixture}-{data.absolute().stem}"
-    is_long = mode == "direct" and "rouge_l" in metrics.values()
+    name = benchmark.name
+    if len(tasks) > 1:
+        name = f"{rendering.submixture}-{data.absolute().stem}" + ("-all-wordings" if all_wordings else "")
+    is_long = mode == "direct" and not _LONG.isdisjoint(metrics.values())
     return replace(
         benchmark,
         name=name,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
+from openflan.evaluation.bits_per_byte import gold_text
 from openflan.evaluation.changed_request import change_of, changed_settings, settings_of
 from openflan.evaluation.decoding import GREEDY, THINKING, Decoding, decoding_for
 from openflan.evaluation.fit_exemplars import ContextLimited, with_fitting_exemplars
@@ -73,7 +74,7 @@ def plan_generations(
         )
     decoding = decoding_for(benchmark, decoding)
     if decoding.likelihood and not isinstance(engine, LikelihoodEngine):
-        raise no_likelihood(benchmark)
+        raise no_likelihood(benchmark, decoding)
     room = max_tokens or benchmark.max_tokens
     examples = [
         with_fitting_exemplars(example, engine, room)
@@ -147,6 +148,8 @@ def _question(
         }
         stop = benchmark.tasks[example.task].stop
         return Request(example.prompt, room, stop, conversation=example.conversation, **how)  # type: ignore[arg-type]
+    if decoding.likelihood == "gold":
+        return LikelihoodRequest(example.prompt, (gold_text(example.prompt, example.target),))
     if not example.options:
         raise InputError(
             f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to "
@@ -157,11 +160,12 @@ def _question(
     return LikelihoodRequest(example.prompt, example.options)
 
 
-def no_likelihood(benchmark: Benchmark) -> InputError:
+def no_likelihood(benchmark: Benchmark, decoding: Decoding) -> InputError:
     """The error of an engine that computes no likelihoods."""
+    option = "--bits-per-byte" if decoding.likelihood == "gold" else "--likelihood"
     return InputError(
         f"{benchmark.name} cannot be scored by likelihood here: this engine only generates text; "
-        + ("" if benchmark.by_likelihood else "leave `--likelihood` out, or ")
+        + ("" if benchmark.by_likelihood else f"leave `{option}` out, or ")
         + "give local weights"
     )
 

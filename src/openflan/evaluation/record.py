@@ -18,6 +18,7 @@ from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
 from openflan.evaluation.score_saved import score_file
 from openflan.evaluation.second_pass import answer_to, check_second_pass
+from openflan.evaluation.selected_on import is_selected_on
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
@@ -52,6 +53,7 @@ def evaluate_into(
     context: int | None = None,
     chat: bool = False,
     plan: Plan | None = None,
+    metric: str | None = None,
 ) -> EvaluationScore:
     """Generate the missing answers, score all answers, and write the score to `scores.json` in place of an
     earlier one with the same key.
@@ -60,10 +62,11 @@ def evaluate_into(
     `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
     exemplars and another decoding a file of their own. `generated` is called with what was done. The score
     also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
-    the engine, which are recorded only. `plan` is what `plan_generations` made of the same arguments.
-    `restart` removes what was generated before. With `decoding.second_pass` the chains of thought are in the
-    file of the usual evaluation, and their answers in one of their own (`second_pass.py`). Every process of
-    `processes` calls this and gets the score; the main one writes it.
+    the engine and `metric` is one of the benchmark, which are recorded only. `plan` is what
+    `plan_generations` made of the same arguments. `restart` removes what was generated before. With
+    `decoding.second_pass` the chains of thought are in the file of the usual evaluation, and their answers in
+    one of their own (`second_pass.py`). Every process of `processes` calls this and gets the score; the main
+    one writes it.
     """
     decoding = decoding_for(benchmark, decoding)
     check_second_pass(benchmark, decoding)
@@ -107,8 +110,9 @@ def evaluate_into(
         score = replace(score, key=replace(score.key, shots=benchmark.shots))
     from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev
     # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
-    part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
-    largest_task = max(task.n for task in score.tasks.values())
+    sizes = {name: task.n for name, task in (score.tasks or (score.gold.tasks if score.gold else {})).items()}
+    part = None if len(sizes) == len(benchmark.tasks) else tuple(sizes)
+    largest_task = max(sizes.values(), default=0)
     local = engine if isinstance(engine, LocalEngine) else None
     options = RecordedOptions(
         benchmark=benchmark.requested_name or None,
@@ -117,11 +121,18 @@ def evaluate_into(
         max_tokens=max_tokens,
         thinking_tokens=thinking_tokens,
         context=context,
+        metric=metric,
+        wordings="all" if benchmark.wordings else None,
         chat=chat,
         dtype=local.dtype if local else None,
         device=local.device if local else None,
     )
-    score = replace(score, options=options, exemplar_from_dev=from_dev or score.exemplar_from_dev)
+    score = replace(
+        score,
+        options=options,
+        exemplar_from_dev=from_dev or score.exemplar_from_dev,
+        selected_on=is_selected_on(run, score.key),
+    )
     if processes.rank:
         return score
     # Evaluations of other benchmarks may end at the same moment.

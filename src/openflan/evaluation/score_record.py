@@ -17,14 +17,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
+from openflan.evaluation.bits_per_byte import GoldLikelihood
 from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.saved_answers import ThinkingCounts
 from openflan.evaluation.scores_0_1 import is_0_1, upgraded
 from openflan.evaluation.statistics import TaskScore
+from openflan.evaluation.wording_sensitivity import WordingSensitivity
 from openflan.frames import frame_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SELECTED_ON = "selected on"
+"""The mark of a score on a benchmark that also chose the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ class RecordedOptions:
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
     `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens`,
-    `thinking_tokens` and `context` are in tokens.
+    `thinking_tokens` and `context` are in tokens. `metric` replaced the tasks' own; `wordings` is `all` where
+    every question was asked with each wording.
     """
 
     benchmark: str | None = None
@@ -92,6 +98,8 @@ class RecordedOptions:
     max_tokens: int | None = None
     thinking_tokens: int | None = None
     context: int | None = None
+    metric: str | None = None
+    wordings: str | None = None
     chat: bool = False
     dtype: str | None = None
     device: str | None = None
@@ -109,6 +117,11 @@ class EvaluationScore:
     `exemplars` is the mean number in a prompt. `exemplars_dropped` and `prompts_shortened` count what did not
     fit. `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the benchmark's
     own number of exemplars, None where it is not known.
+
+    `selected_on` says that the checkpoint was chosen by its score on this benchmark, so that the score is too
+    high for a held-out one. `signatures` name library, version and settings of metrics that a library
+    computed. `gold` are the bits per byte of the right answers, where their log-probabilities were computed.
+    `wordings` is the effect of the wording by task, where the questions were asked with all of them.
     """
 
     key: ScoreKey
@@ -125,6 +138,10 @@ class EvaluationScore:
     exemplars_dropped: int = 0
     prompts_shortened: int = 0
     exemplar_from_dev: tuple[str, ...] = ()
+    selected_on: bool = False
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    gold: GoldLikelihood | None = None
+    wordings: Mapping[str, WordingSensitivity] = field(default_factory=dict)
     prompt_version: str | None = None
     prompt_hash: str | None = None
     usual_shots: int | None = None
@@ -153,6 +170,11 @@ class EvaluationScore:
     def named(self) -> str:
         """The benchmark with its variant."""
         return f"{self.key.benchmark} {self.variant}"
+
+    @property
+    def marked(self) -> str:
+        """`named`, marked where the benchmark also chose the checkpoint."""
+        return self.named + (f" ({SELECTED_ON})" if self.selected_on else "")
 
     def to_json(self) -> dict[str, Any]:
         """The form of `scores.json`; `from_json` is its inverse."""

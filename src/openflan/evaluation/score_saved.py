@@ -9,15 +9,16 @@ were appended can be scored with `partial` only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.bits_per_byte import GOLD, gold_likelihood
+from openflan.evaluation.corpus_scores import corpus_metrics, references, signatures
 from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.fit_exemplars import count_exemplars, shots_of
 from openflan.evaluation.generations import Generation, checked_generations
@@ -25,6 +26,7 @@ from openflan.evaluation.saved_answers import answer_of, decoding_of_lines, fina
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
 from openflan.evaluation.statistics import QuestionScore, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
+from openflan.evaluation.wording_sensitivity import wording_sensitivity
 
 _NAMED = 5
 
@@ -96,6 +98,9 @@ def score_file(
     saved = read_saved(source, benchmark)
     if not partial:
         _refuse_incomplete(saved)
+    decoding = decoding or decoding_of_lines(_lines_of(saved))
+    if decoding.likelihood == GOLD:
+        return _gold_score(saved, model, decoding)
     votes = judge_all(saved)
     scores_by_task = {
         task: list(questions.values())
@@ -115,30 +120,26 @@ def score_file(
         if tasks
     }
     headline = benchmark.averages["average"]
-    means = [OVER_QUESTIONS] if benchmark.over_questions else []
-    if means and (pooled := [one for task in headline for one in scores_by_task.get(task, ())]):
-        intervals[OVER_QUESTIONS] = average_score({"": pooled})
-    lines = [one for samples in saved.questions.values() for one in samples]
-    versions = {samples[0].prompt_version for samples in saved.questions.values()}
-    exemplars = count_exemplars(lines)
-    shots = shots_of(samples[0] for samples in saved.questions.values())
-    return EvaluationScore(
-        key=ScoreKey(
-            model,
-            benchmark.name,
-            benchmark.mode,
-            benchmark.split,
-            shots,
-            replace(decoding or decoding_of_lines(lines), samples=saved.samples),
-        ),
+    means = dict(benchmark.question_averages)
+    if benchmark.over_questions:
+        means[OVER_QUESTIONS] = headline
+    for name, over in means.items():
+        if pooled := [one for task in over for one in scores_by_task.get(task, ())]:
+            intervals[name] = average_score({"": pooled})
+    corpus = corpus_metrics(benchmark, {key: vote for key, (vote, _) in votes.items()}, saved.questions)
+    scores = {
+        name: replace(one, metrics={**one.metrics, **corpus.get(name, {})}) for name, one in scores.items()
+    }
+    return replace(
+        _unscored(saved, model, decoding),
         averages={
             **{
                 name: intervals[name].value if name in intervals else None
                 for name in (*benchmark.averages, *means)
             },
             **{
-                name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()})
-                for name in (*benchmark.metrics, *benchmark.option_metrics)
+                name: mean_over(headline, {task: score.metrics.get(name) for task, score in scores.items()})
+                for name in (*benchmark.metrics, *benchmark.option_metrics, *benchmark.corpus_metrics)
             },
         },
         tasks=scores,
@@ -146,13 +147,40 @@ def score_file(
         intervals={
             name: Interval(one.ci95, one.n, one.stderr, one.clusters) for name, one in intervals.items()
         },
-        partial=bool(saved.missing or saved.duplicates),
-        missing=len(saved.missing),
-        duplicates=len(saved.duplicates),
         agreement=mean_over(headline, {task: score.agreement for task, score in scores.items()})
         if saved.samples > 1
         else None,
         curve=_curve(saved, votes) if saved.samples > 1 else {},
+        signatures=signatures(benchmark, saved.questions),
+        gold=gold_likelihood(saved.questions, benchmark.averages),
+        wordings=wording_sensitivity({key: one for key, (_, one) in votes.items()}, benchmark.wordings),
+    )
+
+
+def _gold_score(saved: Saved, model: str, decoding: Decoding) -> EvaluationScore:
+    """The score of a file that holds the right answers' log-probabilities alone: nothing was answered, so
+    that it has no accuracy."""
+    return replace(
+        _unscored(saved, model, decoding),
+        averages={"average": None},
+        gold=gold_likelihood(saved.questions, saved.benchmark.averages),
+    )
+
+
+def _unscored(saved: Saved, model: str, decoding: Decoding) -> EvaluationScore:
+    """What a score says beside its figures: its key, what is missing, and the prompts."""
+    benchmark = saved.benchmark
+    versions = {samples[0].prompt_version for samples in saved.questions.values()}
+    lines = _lines_of(saved)
+    exemplars = count_exemplars(lines)
+    shots = shots_of(samples[0] for samples in saved.questions.values())
+    how = replace(decoding, samples=saved.samples)
+    return EvaluationScore(
+        key=ScoreKey(model, benchmark.name, benchmark.mode, benchmark.split, shots, how),
+        averages={},
+        partial=bool(saved.missing or saved.duplicates),
+        missing=len(saved.missing),
+        duplicates=len(saved.duplicates),
         exemplars=exemplars.mean,
         exemplars_dropped=exemplars.dropped,
         prompts_shortened=exemplars.shortened,
@@ -164,44 +192,9 @@ def score_file(
     )
 
 
-def printed(score: EvaluationScore) -> dict[str, Any]:
-    """Return the JSON value that `openflan score --json` and `evaluate --json` print for a score: every
-    average stands under its own name beside the other keys."""
-    key, decoding = score.key, score.key.decoding
-    intervals = {
-        name: {
-            "stderr": interval.stderr,
-            "ci95": list(interval.ci95),
-            "n": interval.n,
-            "clusters": interval.clusters,
-        }
-        for name, interval in score.intervals.items()
-    }
-    return {
-        **({"model": key.model} if key.model else {}),
-        "benchmark": key.benchmark,
-        "mode": key.mode,
-        **score.averages,
-        "normalized": score.normalized,
-        "partial": score.partial,
-        "missing": score.missing,
-        "duplicates": score.duplicates,
-        "samples": decoding.samples,
-        "exemplars": score.exemplars,
-        "exemplars_dropped": score.exemplars_dropped,
-        "prompts_shortened": score.prompts_shortened,
-        "prompt_hash": score.prompt_hash,
-        **({"exemplar_from_dev": list(score.exemplar_from_dev)} if score.exemplar_from_dev else {}),
-        "split": key.split,
-        "shots": key.shots,
-        "decoding": decoding.kind,
-        "prompt_version": score.prompt_version,
-        "intervals": intervals,
-        "tasks": {name: task.as_json() for name, task in score.tasks.items()},
-        **({"agreement": score.agreement, "curve": dict(score.curve)} if decoding.samples > 1 else {}),
-        **({"variant": decoding.variant} if decoding.variant else {}),
-        **({"thinking": asdict(score.thinking)} if score.thinking else {}),
-    }
+def _lines_of(saved: Saved) -> list[Generation]:
+    """All samples of all questions."""
+    return [one for samples in saved.questions.values() for one in samples]
 
 
 def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
@@ -266,10 +259,6 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
         cluster=cluster,
         metric=benchmark.tasks[first.task].metric,
     )
-
-
-def references(target: Target) -> tuple[str, ...]:
-    return (target,) if isinstance(target, str) else target
 
 
 def _refuse_incomplete(saved: Saved) -> None:

@@ -26,6 +26,8 @@ def evaluation_command(score: EvaluationScore, model: str, more_options: Sequenc
         "--shots": None if score.at_usual_shots else key.shots,
         "--split": key.split if has_splits(key.benchmark) and key.split else None,
         **_decoding_options(key.decoding),
+        "--metric": recorded.metric,
+        "--wordings": recorded.wordings,
         "--limit": recorded.limit,
         "--subset": ",".join(recorded.subset) if recorded.subset else None,
         "--max-tokens": recorded.max_tokens,
@@ -48,6 +50,8 @@ def evaluation_command(score: EvaluationScore, model: str, more_options: Sequenc
 
 
 def _decoding_options(decoding: Decoding) -> dict[str, object]:
+    if decoding.likelihood == "gold":
+        return {"--bits-per-byte": ""}
     if decoding.likelihood:
         return {"--likelihood": "", "--normalized": "" if decoding.likelihood == "mean" else None}
     if decoding.kind == "greedy":

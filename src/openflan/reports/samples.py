@@ -13,12 +13,12 @@ from typing import Literal, TypeVar
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.corpus_scores import references
 from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.held_out import Prompted, held_out_benchmark
 from openflan.evaluation.known_benchmarks import BENCHMARKS, find_benchmark
 from openflan.evaluation.saved_answers import answer_of
-from openflan.evaluation.score_saved import references
 from openflan.tasks.task import Task
 
 T = TypeVar("T")
