@@ -126,6 +126,18 @@ def test_the_measure_and_the_length_follow_the_targets_and_not_the_limit(tmp_pat
     assert measured(long) == measured(long, limit=1) == ("rouge_l", LONG_TARGETS)
 
 
+def test_own_rows_take_another_metric_and_all_wordings(tmp_path: Path) -> None:
+    data = tmp_path / "quiz.jsonl"
+    data.write_text('{"question": "one ?", "answer": "1"}\n{"question": "two ?", "answer": "2"}\n')
+    tasks, _ = own_tasks(data, RowRendering())
+    numeric = own_rows_benchmark(tasks, "direct", data, rendering=RowRendering(), metric="numeric")
+    assert numeric.rules["own/quiz"]["metric"] == "numeric"
+    every = own_rows_benchmark(tasks, "direct", data, rendering=RowRendering(), all_wordings=True)
+    assert every.name == "own-quiz-all-wordings"
+    assert len(every.tasks) > 1
+    assert {task for task, _ in every.wordings.values()} == {"own/quiz"}
+
+
 def test_exemplars_of_conversations_are_refused(tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     data.write_text(json.dumps({"messages": TURNS}) + "\n")

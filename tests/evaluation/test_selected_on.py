@@ -35,7 +35,9 @@ def _store(run: Run, scores: Sequence[EvaluationScore]) -> None:
     ("benchmark", "split", "model", "expected"),
     [
         ("bbh", "", "step-2", True),
+        ("bbh", "", "step-2@short", True),
         ("bbh", "", "step-1", False),
+        ("bbh", "", "step-1@short", False),
         ("bbh", "", "final", False),
         ("mgsm", "", "step-2", True),
         ("mine-quiz", "", "step-2", True),
