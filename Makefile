@@ -8,7 +8,7 @@ COMPILE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python scripts/compile_imports.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 # Two processes, one thread each; the slowest 25 tests are printed.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=25 --durations-min=1
-SMOKE_EXTRAS := lora t5x tensorboard wandb zstd
+SMOKE_EXTRAS := lora metrics t5x tensorboard wandb zstd
 
 .PHONY: quickstart test lint format test-extras test-slow test-all clean
 

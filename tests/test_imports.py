@@ -93,6 +93,8 @@ ALLOWED: dict[str, set[str]] = {
         "tasks",
         "templates",
         "inference.protocol",
+        # Saved answers hold thinking blocks too, in the spellings that engines find.
+        "inference.thinking",
         "run_folder",
         "lock",
         "stopping",
@@ -140,6 +142,8 @@ ALLOWED: dict[str, set[str]] = {
     "microflan.quickstart_figure": FOUNDATION | {"reports.collection_figures"},
     # Random models that are trained and generate, to measure how fast.
     "speed": FOUNDATION | {"recipe", "packing", "models", "training", "inference"},
+    # Runs as they lie in a folder: their locks, their steps and their scores.
+    "run_list": {"errors", "json_files", "yaml_files", "lock", "run_folder", "evaluation"},
     # Between training and evaluation, which do not know each other.
     "training_evaluation": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run_folder"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.

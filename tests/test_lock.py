@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import InputError, SetupError
-from openflan.lock import locked
+from openflan.lock import is_held, locked
 
 HOLDING = """
 import sys, time
@@ -106,3 +106,21 @@ def test_a_file_system_without_locks_is_no_hindrance_but_a_broken_one_is(
         with locked(tmp_path / "x", "busy"):
             reached.append("second")
     assert reached == held
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_held_lock_is_seen_with_the_systems_locks_and_without(
+    has_locks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    if not has_locks:
+        monkeypatch.setattr("openflan.lock.lock_descriptor", fails)
+        monkeypatch.setattr("openflan.lock._has_system_locks", lambda: False)
+    path = tmp_path / "x"
+    assert not is_held(path)
+    with locked(path, "busy"):
+        assert is_held(path)
+    assert path.exists()
+    assert not is_held(path)

@@ -68,6 +68,22 @@ def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
             marker.close()
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of `path`. Nothing is created or changed; False where there is no such
+    file, where it cannot be opened, and on file systems without locks."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock_descriptor(descriptor, blocking=False)
+    except OSError as error:
+        return error.errno == errno.ENOSYS and not _has_system_locks() and _marker_is_held(path)
+    finally:
+        # Closing the file ends the lock that this took, if it was free.
+        os.close(descriptor)
+
+
 def _opened(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +128,17 @@ def _marker(path: Path, busy: str | None) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def _marker_is_held(path: Path) -> bool:
+    """Whether a process holds the file that stands for a lock; one that a crash left is removed."""
+    if not path.with_name(f"{path.name}.held").exists():
+        return False
+    try:
+        with _marker(path, "held"):
+            return False
+    except (InputError, SetupError):
+        return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -106,7 +106,7 @@ def test_options_are_frozen_and_every_option_of_the_command_has_a_field() -> Non
         EvaluateOptions().limit = 3  # type: ignore[misc]
     arguments = set(evaluate.__annotations__) - {"return"}
     in_options = {field.name for options in (EvaluateOptions, LoadOptions) for field in fields(options)}
-    of_the_terminal = {"model", "benchmark", "against", "watch", "offline", "as_json"}
+    of_the_terminal = {"model", "benchmark", "against", "watch", "offline", "as_json", "with_base"}
     assert arguments - of_the_terminal == in_options - {"load"}
 
 

@@ -178,5 +178,5 @@ def test_names_of_models() -> None:
         assert all(figures.sources for figures in paper_model(name).components.values())
     with pytest.raises(InputError, match="did you mean `flan-t5-base`"):
         paper_model("flan-t5-bas")
-    with pytest.raises(InputError, match="there is no table `table2`"):
-        paper_table("table2")
+    with pytest.raises(InputError, match="there is no table `table8`"):
+        paper_table("table8")

@@ -276,11 +276,13 @@ def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> N
     low, high = task.ci95 or (0.0, 0.0)
     for item in (comparison["tasks"]["x"], comparison["averages"]["average"]):
         if (high - low) / 2 > 5:
-            assert item["verdict"] == f"too few questions (n = {n:,})"
+            assert item["verdict"] == f"interval too wide to say (n = {n:,})"
         else:
             inside = low - 0.05 <= paper <= high + 0.05
             assert item["verdict"] == (
-                "agrees with the paper"
+                "agrees with the paper, and with chance"
+                if inside and low == 0
+                else "agrees with the paper"
                 if inside
                 else "above the paper"
                 if task.accuracy > paper

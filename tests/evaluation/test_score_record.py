@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_of_variant
+from openflan.evaluation.printed_score import printed
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.score_record import EvaluationScore, Interval, RecordedOptions, ScoreKey, read_scores
-from openflan.evaluation.score_saved import printed, score_file
+from openflan.evaluation.score_saved import score_file
 from openflan.evaluation.statistics import TaskScore
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.run_folder import Run

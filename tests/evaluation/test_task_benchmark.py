@@ -1,10 +1,11 @@
 """Any tasks as a benchmark, each with its own measure."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
-from openflan.errors import InputError
+from openflan.errors import InputError, SetupError
 from openflan.evaluation.held_out import held_out_benchmark
 from openflan.evaluation.task_benchmark import metric_of, task_benchmark
 from openflan.microflan.world import microflan_tasks
@@ -24,10 +25,12 @@ def _task(name: str, rows: list[Row] | None = None, **changes: object) -> Task:
     [
         (_task("mine/quiz"), "exact_match"),
         (_task("mine/quiz", [{"question": "q", "answer": "a", "options": ["a", "b"]}]), "accuracy"),
-        (_task("niv2/task1"), "rouge_l"),
+        (_task("niv2/task1"), "rouge_l_stemmed"),
+        (_task("niv2/task1", languages=("English", "Hindi")), "rouge_l"),
         (_task("muffin/cnn", category="summarization"), "rouge_l"),
+        (_task("muffin/wmt", category="translation"), "translation"),
         (_task("cot/gsm8k", category="grade school math word problems"), "numeric"),
-        (_task("niv2/task2", metric="exact_match", category="toy"), "rouge_l"),
+        (_task("niv2/task2", metric="exact_match", category="toy"), "rouge_l_stemmed"),
         (_task("mine/spans", metric="squad"), "squad"),
     ],
 )
@@ -53,14 +56,34 @@ def test_prompts_with_and_without_exemplars() -> None:
 
 def test_rouge_l_is_the_tasks_own_score_and_exact_match_stands_beside() -> None:
     instructed = _task("niv2/task1", [{"definition": "Say how many.", "question": "Five?", "answer": "five"}])
-    benchmark = task_benchmark({"niv2/task1": instructed, "mine/quiz": _task("mine/quiz")})
+    benchmark = task_benchmark(
+        {"niv2/task1": instructed, "mine/quiz": _task("mine/quiz")}, metrics={"niv2/task1": "rouge_l"}
+    )
     assert {name: task.metric for name, task in benchmark.tasks.items()} == {
         "niv2/task1": "rouge_l",
         "mine/quiz": "accuracy",
     }
     assert benchmark.correct("niv2/task1", "Five.", "five")
     assert benchmark.metrics["rouge_l"]("the five", "five") == pytest.approx(2 / 3)
-    assert (benchmark.name, task_benchmark({"niv2/task1": instructed}).name) == ("held-out", "niv2-task1")
+    assert benchmark.name == "held-out"
+    assert task_benchmark({"niv2/task1": instructed}, metrics={"niv2/task1": "rouge_l"}).name == "niv2-task1"
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "missing"),
+    [("niv2/task1", "toy", "rouge-score"), ("muffin/wmt", "translation", "sacrebleu")],
+)
+def test_a_library_that_is_missing_is_named_with_its_pip_line(
+    name: str, category: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a model is loaded, with a metric that needs no library."""
+    for module in ("rouge_score", "rouge_score.rouge_scorer", "sacrebleu"):
+        monkeypatch.setitem(sys.modules, module, None)
+    rows: list[Row] = [{"definition": "Say it.", "question": "Five?", "answer": "five"}]
+    task = _task(name, rows, category=category) if name.startswith("niv2") else _task(name, category=category)
+    with pytest.raises(SetupError, match=rf"{missing}: pip install 'openflan\[metrics\]'.*--metric rouge_l"):
+        task_benchmark({name: task})
+    assert task_benchmark({name: task}, metrics={name: "rouge_l"}).tasks[name].metric == "rouge_l"
 
 
 def test_numbers_are_a_benchmark_of_their_own() -> None:

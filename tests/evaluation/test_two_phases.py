@@ -163,12 +163,12 @@ def test_other_weights_prompts_or_settings_are_never_mixed(tmp_path: Path) -> No
     generate_to(path, TOY, TableEngine(), limit=1)
     before = path.read_bytes()
     other_prompt = _benchmark({"colours": [("please say red", "red")], "sizes": [("say big", "big")]})
-    for benchmark, engine, tokens in (
-        (TOY, TableEngine("b" * 16), None),
-        (TOY, TableEngine(), 8),
-        (other_prompt, TableEngine(), None),
+    for benchmark, engine, tokens, changed in (
+        (TOY, TableEngine("b" * 16), None, "the model's weights"),
+        (TOY, TableEngine(), 8, "`--max-tokens` 7, now 8"),
+        (other_prompt, TableEngine(), None, "the prompt"),
     ):
-        with pytest.raises(InputError, match=r"colours 0 from another model, prompt or decoding.*--restart"):
+        with pytest.raises(InputError, match=rf"colours 0 from another request.*{changed}.*--restart"):
             generate_to(path, benchmark, engine, max_tokens=tokens)
     with pytest.raises(InputError, match="is of mode 'direct', expected 'cot'"):
         generate_to(

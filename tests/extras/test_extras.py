@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.extra
 
-EXTRAS = {"data", "lora", "report", "t5x", "tensorboard", "track", "wandb", "zstd"}
+EXTRAS = {"data", "lora", "metrics", "report", "t5x", "tensorboard", "track", "wandb", "zstd"}
 
 
 def test_every_extra_has_a_smoke_test() -> None:
@@ -61,6 +61,17 @@ def test_extra_lora() -> None:
     pairs = list(zip(model.named_parameters(), before.named_parameters(), strict=True))
     assert all(one == other for (one, _), (other, _) in pairs)
     assert any(not torch.equal(one, other) for (_, one), (_, other) in pairs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_extra_metrics() -> None:
+    """One answer is scored with each library; more is in test_metrics.py."""
+    pytest.importorskip("rouge_score", reason="the extra `metrics` is not installed")
+    pytest.importorskip("sacrebleu", reason="the extra `metrics` is not installed")
+    from openflan.evaluation.library_metrics import corpus_bleu, rouge_l_stemmed
+
+    assert rouge_l_stemmed("cats running", "cat run") == 1.0
+    assert corpus_bleu(["the cat sat on the mat"], [("the cat sat on the mat",)]) == pytest.approx(100.0)
 
 
 def test_extra_report(tmp_path: Path) -> None:

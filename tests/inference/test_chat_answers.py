@@ -204,15 +204,30 @@ def test_pieces_make_up_the_text_wherever_characters_and_stop_strings_are_cut(
     ending = Ending(Bytes(), frozenset())
     request, pieces = Request("x", 99, stop=tuple(stop)), list[str]()
     stream, generation = TextStream(ending, pieces.append), Generation(request, 0, [0], 0)
+    progress = ending.begin(request)
     for length in range(1, len(ids)):
-        if ending.is_over(ids[:length], request.stop, 99):
+        if ending.is_over(ids[:length], request, progress):
             ids = ids[:length]
             break
         generation.new = ids[:length]
         stream.watch(generation)
-    completion = ending.completion(ids, request.stop)
+    completion = ending.completion(ids, request)
     stream.finish(completion)
     assert "".join(pieces) == completion.text
+
+
+def test_a_thinking_block_is_streamed_as_the_model_writes_it() -> None:
+    ending, pieces = Ending(Bytes(), frozenset()), list[str]()
+    request = Request("x", 99, stop=("#",), thinking_tokens=99)
+    stream, generation = TextStream(ending, pieces.append), Generation(request, 0, [0], 0)
+    ids = list(b"<think>a # b</think>blue#")
+    for length in range(1, len(ids)):
+        generation.new = ids[:length]
+        stream.watch(generation)
+    completion = ending.completion(ids, request)
+    stream.finish(completion)
+    assert (completion.text, completion.thinking) == ("blue", "a # b")
+    assert "".join(pieces) == "<think>a # b</think>blue"
 
 
 def test_samples_differ_by_seed_and_by_what_was_said_before(model: LoadedModel) -> None:
@@ -228,3 +243,9 @@ def test_samples_differ_by_seed_and_by_what_was_said_before(model: LoadedModel) 
 
 def test_a_completion_says_its_ids_and_equals_one_without() -> None:
     assert Completion("a", 1, "eos", ids=(5, 1)) == Completion("a", 1, "eos")
+
+
+def test_a_conversation_excludes_turns_before_it(model: LoadedModel) -> None:
+    both = Request("x", 4, before=(Turn("system", "brief"),), conversation="said")
+    with pytest.raises(InputError, match="earlier turns and a conversation"):
+        list(model.answering.generate([both]))

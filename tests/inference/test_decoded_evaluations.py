@@ -95,7 +95,7 @@ def test_more_samples_are_added_to_a_file(folders: dict[str, Path], tmp_path: Pa
         Decoding(samples=4, temperature=0.7, top_k=40, seed=1),
         Decoding(likelihood="sum"),
     ):
-        with pytest.raises(InputError, match="another model, prompt or decoding"):
+        with pytest.raises(InputError, match="from another request"):
             generate_to(path, TOY, engine, decoding=other)
 
 

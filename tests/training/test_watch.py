@@ -93,7 +93,12 @@ def test_the_best_checkpoint_stays_and_ties_go_to_the_earlier_step(place: Path, 
     by_step = {1: nan, 2: 10.0, 3: 20.0, 4: nan, 5: 20.0, 6: 19.0, 7: nan}
     finetune(_sparse(watched(place, every=1, steps=7)), run, evaluate=scoring(by_step))
     assert best_checkpoint.best_step(run.checkpoints) == 3
-    assert read_json(run.checkpoints / "best.json") == {"step": 3, "metric": "mean", "value": 20.0}
+    assert read_json(run.checkpoints / "best.json") == {
+        "step": 3,
+        "metric": "mean",
+        "value": 20.0,
+        "benchmarks": [],
+    }
     assert checkpoints.steps(run.checkpoints) == [3, 4, 7]
 
 

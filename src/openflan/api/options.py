@@ -3,6 +3,7 @@ loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -54,18 +55,27 @@ class EvaluateOptions:
     - `suite`: benchmarks to evaluate beside the named ones: `flan`, `reasoning` or `all`.
     - `mode`: `direct` asks for the answer, `cot` for a chain of thought first. A suite has modes of its own.
     - `data`: the folder that holds the benchmarks' files; for tasks, the file or folder with their rows.
+      Without a benchmark and a suite, your own rows, which are evaluated.
+    - `format`, `columns`: how your own rows are read, as `--format` and `--map` say it.
+    - `label`: a name for this evaluation, which keeps it beside others of the same model.
     - `fetch`: download the benchmarks' public files if they are not in the cache; excludes `data`.
     - `limit`: evaluate the first `limit` rows of each task.
     - `subset`: names of the tasks to evaluate.
     - `shots`: exemplars in a prompt.
     - `split`: for MMLU, `validation` (the default) or `test`; for tasks of `data`, the split whose rows lie
       beside their training rows.
-    - `max_tokens`: the most tokens of a generation.
+    - `max_tokens`: the most tokens of a generation, without its thinking block.
+    - `thinking_tokens`: the most tokens of a thinking block; the default is four times `max_tokens`.
+    - `extract`: how an answer is found after a chain of thought: `phrase` takes what follows the last answer
+      phrase, `second-pass` asks the model for the answer (with `mode="cot"` and `shots=0`).
     - `samples`: generations per question; with more than one the majority decides (self-consistency).
     - `temperature`, `top_k`, `seed`: how samples are drawn. The defaults for several samples are those of the
       paper, 0.7 and 40; `top_k=0` draws from all tokens. One sample without a temperature is greedy.
     - `likelihood`: choose the option with the highest log-probability instead of generating text;
       `normalized` divides it by the number of tokens.
+    - `bits_per_byte`: score the right answers instead of generating any.
+    - `metric`: of tasks of `data`, another metric than their own, such as `rouge_l`.
+    - `wordings`: `all` asks every question of the tasks of `data` with each wording that suits.
     - `run`: the folder for generations and scores. The default is the model's run folder, or `runs/NAME`.
     - `restart`: remove earlier generations for these benchmarks and this decoding.
     - `load`: how the model is loaded.
@@ -76,18 +86,26 @@ class EvaluateOptions:
     suite: str | None = None
     mode: Literal["direct", "cot"] | str = "direct"
     data: Path | str | None = None
+    format: str | None = None
+    columns: Mapping[str, str] | str | None = None
+    label: str | None = None
     fetch: bool = False
     limit: int | None = None
     subset: tuple[str, ...] | None = None
     shots: int | None = None
     split: str | None = None
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
+    extract: Literal["phrase", "second-pass"] | str = "phrase"
     samples: int = 1
     temperature: float | None = None
     top_k: int | None = None
     seed: int = 0
     likelihood: bool = False
     normalized: bool = False
+    bits_per_byte: bool = False
+    metric: str | None = None
+    wordings: str | None = None
     run: Path | str | None = None
     restart: bool = False
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -97,11 +115,14 @@ class EvaluateOptions:
             ("limit", 1),
             ("shots", 0),
             ("max_tokens", 1),
+            ("thinking_tokens", 1),
             ("samples", 1),
             ("temperature", 0),
             ("top_k", 0),
         ):
             _check_minimum(name, getattr(self, name), minimum)
+        if self.wordings not in (None, "all"):
+            raise InputError(f"`--wordings {self.wordings}`: expected `all`")
         if isinstance(self.subset, str):
             raise InputError(
                 f"subset is the text {self.subset!r}; expected names, such as ({self.subset!r},)"

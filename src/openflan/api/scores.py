@@ -28,23 +28,39 @@ def score(
     data: Path | str | None = None,
     split: str | None = None,
     partial: bool = False,
+    metric: str | None = None,
+    wordings: str | None = None,
 ) -> EvaluationScore:
     """Scores saved generations of a benchmark, without a model.
 
     `generations` is a `.jsonl` or `.jsonl.gz` file; several samples of a question are decided by majority.
     `benchmark` and `mode` are those of `evaluate`; tasks need `data`. `partial` averages over the questions
-    that the file has; otherwise InputError is raised if questions are missing or there twice. InputError is
-    also raised for an unknown benchmark, and for lines that are not generations of it.
+    that the file has; otherwise InputError is raised if questions are missing or there twice. `metric` and
+    `wordings` are those of `EvaluateOptions`. InputError is also raised for an unknown benchmark, and for
+    lines that are not generations of it; SetupError for a metric whose library is not installed.
     """
-    return score_file(Path(generations), benchmark_to_score(benchmark, mode, data, split), partial=partial)
+    opened = benchmark_to_score(benchmark, mode, data, split, metric, all_wordings=wordings == "all")
+    return score_file(Path(generations), opened, partial=partial)
 
 
 def benchmark_to_score(
-    name: str, mode: str, data: Path | str | None = None, split: str | None = None
+    name: str,
+    mode: str,
+    data: Path | str | None = None,
+    split: str | None = None,
+    metric: str | None = None,
+    *,
+    all_wordings: bool = False,
 ) -> Benchmark:
     """The benchmark that judges saved generations. Raises InputError if there is none of that name."""
     return open_benchmark(
-        name, find_mode(mode), None if data is None else Path(data), split=split, scored=True
+        name,
+        find_mode(mode),
+        None if data is None else Path(data),
+        split=split,
+        scored=True,
+        metric=metric,
+        all_wordings=all_wordings,
     )
 
 

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.selected_on import mark_scores, names_of
 from openflan.run_folder import Run, find_run
 
 PAUSE = 10.0
@@ -26,7 +27,7 @@ def watch_run(
     folder that is not a run, and what `evaluate` raises.
     """
     find_run(run.folder)
-    from openflan.training.best_checkpoint import name_best
+    from openflan.training.best_checkpoint import MEAN, name_best
 
     for step in new_checkpoints(run, time.sleep):
         try:
@@ -37,7 +38,9 @@ def watch_run(
             notice(f"{error}; it was removed meanwhile")
             continue
         if step != "last":
-            name_best(run.checkpoints, int(step), "mean", _mean(scores))
+            name_best(run.checkpoints, int(step), MEAN, _mean(scores), names_of(scores))
+            # An earlier step may have been the best until now.
+            mark_scores(run)
 
 
 def new_checkpoints(run: Run, pause: Callable[[float], None]) -> Iterator[str]:

@@ -34,4 +34,19 @@ SPLIT: str | None = typer.Option(
         "rows that lie beside their training rows."
     ),
 )
+METRIC: str | None = typer.Option(
+    None,
+    help=(
+        "For tasks: another metric than their own, one of exact_match, accuracy, numeric, squad, rouge_l, "
+        "rouge_l_stemmed and translation. The last two need the extra `metrics`."
+    ),
+)
+WORDINGS: str | None = typer.Option(
+    None,
+    metavar="all",
+    help=(
+        "For tasks: `all` asks every question once with each wording, and prints mean, spread, and the worst "
+        "wording."
+    ),
+)
 JSON: bool = typer.Option(False, "--json", help="Print one JSON value on standard output.")

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
 from openflan.api.options import EvaluateOptions, LoadOptions
+from openflan.api.own_rows import is_of_own_rows
 from openflan.api.watch import watch_run
-from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
-from openflan.cli.compare import print_comparison
-from openflan.cli.evaluation_output import BenchmarkBars, GenerationCounts, print_scores
-from openflan.cli.output import next_command, print_json
+from openflan.cli.benchmark_options import DATA, JSON, METRIC, MODE, SHOTS, SPLIT, WORDINGS
+from openflan.cli.evaluate_once import evaluate_once, evaluate_own_rows
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
-from openflan.evaluation.comparison import PAPER, check_side, comparison
 from openflan.evaluation.known_benchmarks import SUITES
-from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.score_saved import printed
 from openflan.evaluation.selection import NAMES, OWN_HELP
 from openflan.models.device import HELP as DEVICE_HELP
 from openflan.run_folder import Run
-
-if TYPE_CHECKING:
-    from openflan.api.evaluate import Evaluation
 
 
 def evaluate(
@@ -49,11 +41,42 @@ def evaluate(
     ),
     mode: str = MODE,
     data: Path | None = DATA,
+    format: str | None = FORMAT,
+    columns: str | None = MAP,
+    with_base: bool = typer.Option(
+        True,
+        "--with-base/--no-base",
+        help="For your own rows and a run: score the model that the run started from too, and compare.",
+    ),
+    label: str | None = typer.Option(
+        None,
+        help=(
+            "A name for this evaluation, such as `short`: its generations and scores are kept beside those "
+            "of other options of decoding, as the model `final@short`."
+        ),
+    ),
     limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
     subset: str | None = typer.Option(None, help="The tasks to evaluate, separated by commas."),
     shots: int | None = SHOTS,
     split: str | None = SPLIT,
-    max_tokens: int | None = typer.Option(None, min=1, help="The maximum number of tokens of a generation."),
+    max_tokens: int | None = typer.Option(
+        None, min=1, help="The maximum number of tokens of a generation, without its thinking block."
+    ),
+    thinking_tokens: int | None = typer.Option(
+        None,
+        min=1,
+        help=(
+            "For reasoning models: the maximum number of tokens of a thinking block, such as "
+            "<think>...</think>. Default: four times --max-tokens."
+        ),
+    ),
+    extract: str = typer.Option(
+        "phrase",
+        help=(
+            "For --mode cot: `phrase` takes what follows the last answer phrase. `second-pass` asks a second "
+            'time, "Therefore, the answer (...) is" (Kojima et al. 2022); it needs --shots 0.'
+        ),
+    ),
     samples: int = typer.Option(
         1,
         min=1,
@@ -83,6 +106,16 @@ def evaluate(
         "--normalized",
         help="With --likelihood: divide the log-probability of an option by its number of tokens.",
     ),
+    bits_per_byte: bool = typer.Option(
+        False,
+        "--bits-per-byte",
+        help=(
+            "Compute the log-probability of the right answers instead of generating any, and print it in "
+            "bits per byte. It tells models apart that answer at chance."
+        ),
+    ),
+    metric: str | None = METRIC,
+    wordings: str | None = WORDINGS,
     context: int | None = typer.Option(
         None,
         min=1,
@@ -158,6 +191,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model. If you run the same command again, it continues where it stopped.
 
+    `openflan evaluate runs/mine --data test.jsonl` scores your own rows, for the run and for the model that
+    it started from, and prints the paired difference. Each row is shown as the run showed its training rows.
+    A file gives its rows, a folder with splits those of its test split.
+
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
     A benchmark of your own is a YAML file, such as `--benchmark capitals.yaml` with `name: capitals`, `data:
@@ -185,18 +222,26 @@ def evaluate(
         suite=suite,
         mode=mode,
         data=data,
+        format=format,
+        columns=columns,
+        label=label,
         fetch=fetch,
         limit=limit,
         subset=tuple(subset.split(",")) if subset else None,
         shots=shots,
         split=split,
         max_tokens=max_tokens,
+        thinking_tokens=thinking_tokens,
+        extract=extract,
         samples=samples,
         temperature=temperature,
         top_k=top_k,
         seed=seed,
         likelihood=likelihood,
         normalized=normalized,
+        bits_per_byte=bits_per_byte,
+        metric=metric,
+        wordings=wordings,
         run=run,
         restart=restart,
         load=load,
@@ -206,8 +251,10 @@ def evaluate(
     if watch:
         _check_watch(checkpoint, as_json=as_json)
         _watch(model, benchmark, options, against)
+    elif is_of_own_rows(benchmark, options) and with_base:
+        evaluate_own_rows(model, options, against, as_json=as_json)
     else:
-        _evaluate(model, benchmark, options, against, as_json=as_json)
+        evaluate_once(model, benchmark, options, against, as_json=as_json)
 
 
 def _forbid_network(*, fetch: bool) -> None:
@@ -235,43 +282,6 @@ def _watch(model: str, benchmarks: list[str], options: EvaluateOptions, against:
 
     def evaluate_step(step: str) -> list[EvaluationScore]:
         at_step = replace(options, load=replace(options.load, checkpoint=step))
-        return _evaluate(model, benchmarks, at_step, against, as_json=False)
+        return evaluate_once(model, benchmarks, at_step, against, as_json=False)
 
     watch_run(Run(Path(model)), evaluate_step, lambda text: typer.echo(text, err=True))
-
-
-def _evaluate(
-    model: str, benchmarks: list[str], options: EvaluateOptions, against: str | None, *, as_json: bool
-) -> list[EvaluationScore]:
-    """Evaluates once and prints the result; returns the scores of this process."""
-    from openflan.api.evaluate import evaluate_all
-
-    if against:
-        check_side(against)
-    counts, start = GenerationCounts(), time.monotonic()
-    with BenchmarkBars(hidden=os.environ.get("RANK", "0") != "0") as bars:
-        done = evaluate_all(model, benchmarks, options, progress=bars.show, generated=counts.add)
-    if not done.is_main:
-        return done.scores
-    typer.echo(f"{counts.text} in {time.monotonic() - start:,.0f} s", err=True)
-    compared = _compared(done, against) if against else None
-    if as_json:
-        values = [printed(score) for score in done.scores]
-        one_or_all = values if len(values) > 1 else values[0]
-        print_json(one_or_all if compared is None else {"scores": values, "comparison": compared})
-        return done.scores
-    print_scores(done.scores, with_suite_averages=options.suite is not None)
-    if compared is not None:
-        print_comparison(compared)
-    next_command("report", done.run.folder)
-    return done.scores
-
-
-def _compared(done: Evaluation, against: str) -> dict[str, Any]:
-    """The comparison with `against`, of the benchmarks that were evaluated now."""
-    evaluated = f"{done.run.folder}:{done.label}"
-    # The model that was evaluated now comes second, because the difference is about it; the paper has no
-    # model that could come first.
-    first, second = (evaluated, against) if against.startswith(PAPER) else (against, evaluated)
-    components = {component_of_score(score) for score in done.scores}
-    return comparison(first, second, done.benchmarks, only=components)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -29,7 +29,7 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table as wide as the terminal; numbers to the right, and never shortened.
 
-    Columns of numbers that do not fit are left out from the right, and a line names them.
+    Columns of numbers that do not fit follow in further tables under it, each with the first column.
     """
     from rich import box
     from rich.console import Console
@@ -44,31 +44,46 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         for at in range(len(columns))
     ]
     widths = [max([len(column), *(len(cell(row[at])) for row in rows)]) for at, column in enumerate(columns)]
-    visible = _fitting(widths, numeric, console.width)
-    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for at in visible:
-        if numeric[at]:
-            table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
-        else:
-            table.add_column(escape(columns[at]), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell(row[at])) for at in visible))
-    console.print(table)
-    if len(visible) < len(columns):
-        left_out = ", ".join(column for at, column in enumerate(columns) if at not in visible)
-        typer.echo(f"the columns {left_out} do not fit: use a wider terminal or --json\n")
+    room = console.width - _BETWEEN
+    is_wide = sum(widths) + (_BETWEEN + 1) * (len(widths) - 1) <= room
+    for shown in _parts(widths, numeric, room):
+        table = Table(
+            title=escape(title),
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            pad_edge=False,
+            padding=(0, 1) if is_wide else (0, 1, 0, 0),
+        )
+        for at in shown:
+            if numeric[at]:
+                table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
+            else:
+                # What tells the rows apart keeps its room; other texts fold.
+                least = 0 if at else min(widths[0], _TEXT)
+                table.add_column(escape(columns[at]), overflow="fold", min_width=least)
+        for row in rows:
+            table.add_row(*(escape(cell(row[at])) for at in shown))
+        console.print(table)
+        title = ""
 
 
-def _fitting(widths: Sequence[int], numeric: Sequence[bool], width: int) -> list[int]:
-    """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out
-    from the right, numbers alone."""
-    visible = list(range(len(widths)))
-    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in visible) > width:
-        last = next((at for at in reversed(visible) if numeric[at]), None)
-        if last is None:
-            break
-        visible.remove(last)
-    return visible
+def _parts(widths: Sequence[int], numeric: Sequence[bool], width: int) -> Iterator[list[int]]:
+    """The columns of each table: those that fit, numbers whole and texts folded at `_TEXT` characters. Where
+    some do not, numbers from the right go into the next table, which begins with the first column again."""
+    waiting = list(range(len(widths)))
+    while waiting:
+        visible = list(waiting)
+        while sum(widths[at] if numeric[at] else min(widths[at], _TEXT) for at in visible) > (
+            width - _BETWEEN * (len(visible) - 1)
+        ):
+            # A table of its first column alone would show no figure.
+            last = next((at for at in reversed(visible[2:]) if numeric[at]), None)
+            if last is None:
+                break
+            visible.remove(last)
+        yield visible
+        waiting = [at for at in waiting if at not in visible]
+        waiting = [0, *waiting] if waiting else []
 
 
 def cell(value: Any) -> str:

@@ -106,6 +106,12 @@ VERBS = (
         ),
     ),
     Verb(
+        "paper",
+        "paper",
+        "app",
+        "Print the tables of the paper as data: as a table, CSV or JSON.",
+    ),
+    Verb(
         "show",
         "show",
         "show",
@@ -134,6 +140,12 @@ VERBS = (
             "Print a run's settings, training and scores as tables, and write them to report.html in "
             "its folder. For a model that was only evaluated, print its scores."
         ),
+    ),
+    Verb(
+        "runs",
+        "runs",
+        "runs",
+        "List runs and evaluated models: state, step, best score and sizes.",
     ),
     Verb(
         "push",

@@ -27,7 +27,8 @@ class Example:
     exemplars; without it the prompt cannot be shortened. `exemplars_dropped` counts exemplars that were left
     out because the prompt would not have fitted. `exemplar_split` is the split of the exemplars, if it
     decides which rows are scored. `options` are the texts that may follow the prompt, with the white space
-    between; their likelihood is scored.
+    between; their likelihood is scored. `conversation` is the text of the conversation that the prompt writes
+    readably, for models that are asked in a chat template (`inference.protocol.Request`).
     """
 
     task: str
@@ -40,6 +41,7 @@ class Example:
     exemplar_split: str | None = None
     exemplars_dropped: int = 0
     options: tuple[str, ...] = ()
+    conversation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,19 @@ class Benchmark:
 
     Scoring: `extract(task, generation)` is the answer, or None. `compare(answer, target)` says whether it is
     right. `averages` names means and the tasks that they run over; `average` is the headline.
-    `over_questions` adds the mean over all questions, which other harnesses report. `metrics` stand beside
+    `over_questions` adds the mean over all questions, which other harnesses report. `question_averages` are
+    further means, by name, in which every question of the tasks weighs the same. `metrics` stand beside
     the accuracy, by name: `metric(answer, target)` is in 0..1, the best over several references counts, and
-    no answer is 0. `cluster(task, index)` names the source of a question that stands in several tasks:
-    questions of one source are not independent.
+    no answer is 0. `corpus_metrics` are of all answers of a task whose own measure is `corpus_of`, in
+    percent; no answer is an empty one. `cluster(task, index)` names the source of a question that stands
+    in several tasks: questions of one source are not independent.
 
     Likelihood: with `by_likelihood` questions are answered by the most likely of their options, never by
     generated text. `option_metrics` are metrics of the likelihoods of all options, by name:
     `metric(likelihoods, target)` is in 0..1.
+
+    Wordings: `wordings` gives the task and the wording of each task that asks the questions of another one
+    with one of its wordings.
 
     `rules` says by task, as JSON, how answers are judged; only a benchmark that is not known by name needs it
     (`rules.py`). `requested_name` is the name that the command line takes (a file, a pattern of tasks) where
@@ -111,6 +118,12 @@ class Benchmark:
     requested_name: str = ""
     by_likelihood: bool = False
     option_metrics: Mapping[str, Callable[[OptionLikelihoods, str], float]] = field(default_factory=dict)
+    question_averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    corpus_metrics: Mapping[str, Callable[[Sequence[str], Sequence[tuple[str, ...]]], float]] = field(
+        default_factory=dict
+    )
+    corpus_of: str = ""
+    wordings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def shots_variant(self) -> str:

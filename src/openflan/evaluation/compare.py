@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ _CELLS = 1 << 20
 
 SIGNIFICANT = 0.05
 NO_DIFFERENCE = "no difference shown"
+TOO_WIDE = "interval too wide to say"
+AGREES = "agrees with the paper"
+AGREES_AS_CHANCE = "agrees with the paper, and with chance"
 WIDEST = 5.0
 """Half the width, in percentage points, of the widest interval with which a printed figure is compared."""
 
@@ -144,11 +148,14 @@ def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, An
     A mean or task has ours, ci95, paper, difference (ours minus theirs), n and verdict. Of MMLU on its test
     split the printed mean is that of Tables 1 and 4. A mean is compared only where all of its tasks were
     scored. A verdict needs an interval of at most WIDEST points to both sides: a wider one holds about any
-    figure.
+    figure, and the verdict says so. Where an interval holds the paper's figure and that of guessing as well,
+    the verdict says this too.
     """
     tasks = {
         task: {
-            **_beside(task_score.accuracy, task_score.ci95, figures.tasks[task], task_score.n),
+            **_beside(
+                task_score.accuracy, task_score.ci95, figures.tasks[task], task_score.n, task_score.chance
+            ),
             "n": task_score.n,
             "computed": task in figures.computed,
         }
@@ -158,11 +165,14 @@ def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, An
     printed = {name: value for name, value in figures.averages.items() if name != "test"}
     if score.key.split == "test":
         printed = {"average": figures.averages["test"]} if "test" in figures.averages else {}
+    chances = [task.chance for task in score.tasks.values() if task.chance is not None]
+    chance = fmean(chances) if chances else None
     averages = {}
     for name, value in printed.items():
         ours, interval = score.averages.get(name), score.intervals.get(name)
         if ours is not None and interval and not score.partial:
-            averages[name] = {**_beside(ours, interval.ci95, value, interval.n), "n": interval.n}
+            beside = _beside(ours, interval.ci95, value, interval.n, chance if name == "average" else None)
+            averages[name] = {**beside, "n": interval.n}
     return {
         "averages": averages,
         "tasks": tasks,
@@ -171,12 +181,14 @@ def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, An
     }
 
 
-def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dict[str, Any]:
+def _beside(
+    ours: float, ci95: tuple[float, float], paper: float, n: int, chance: float | None
+) -> dict[str, Any]:
     low, high = ci95
     if (high - low) / 2 > WIDEST:
-        verdict = f"too few questions (n = {n:,})"
+        verdict = f"{TOO_WIDE} (n = {n:,})"
     elif low - ROUNDING <= paper <= high + ROUNDING:
-        verdict = "agrees with the paper"
+        verdict = AGREES if chance is None or not low <= chance <= high else AGREES_AS_CHANCE
     else:
         verdict = "above the paper" if ours > paper else "below the paper"
     return {"ours": ours, "ci95": [low, high], "paper": paper, "difference": ours - paper, "verdict": verdict}

@@ -6,7 +6,8 @@
     prompt: "Q: {question}\\nA:"       # {field} is a row's field, {options} the options as `(A) ...`
     target: answer                    # the field with the right answer, or with a list of right answers
     options: choices                  # the field with the options: a list, in CSV separated by `|`
-    metric: exact_match               # exact_match, accuracy, letter, numeric, squad (with f1), rouge_l
+    metric: exact_match               # exact_match, accuracy, letter, numeric, squad (with f1), rouge_l;
+                                      # rouge_l_stemmed, translation (BLEU, chrF) with the extra `metrics`
     extraction: first_line            # how an answer is found: text, first_line (default), letter, number
     answer_phrases: [the answer is]   # with rationales the answer follows the last of these phrases
     exemplars: worked.jsonl           # rows like those of data, for few-shot prompts
@@ -88,6 +89,7 @@ def custom_benchmark(
         ]
 
     metric = metric_of(spec.metric)
+    metric.check_library()
     return Benchmark(
         name=spec.name,
         mode=mode,
@@ -105,6 +107,8 @@ def custom_benchmark(
         usual_shots=spec.shots,
         rules=dict.fromkeys(tasks, own_rule(spec)),
         metrics=metric.beside,
+        corpus_metrics=metric.corpus,
+        corpus_of=metric.own if metric.corpus else "",
     )
 
 

@@ -39,7 +39,16 @@ class CustomBenchmark(BaseModel):
     target: str = Field(min_length=1)
     instruction: str | None = None
     options: str | None = None
-    metric: Literal["exact_match", "accuracy", "letter", "numeric", "squad", "rouge_l"] = "exact_match"
+    metric: Literal[
+        "exact_match",
+        "accuracy",
+        "letter",
+        "numeric",
+        "squad",
+        "rouge_l",
+        "rouge_l_stemmed",
+        "translation",
+    ] = "exact_match"
     extraction: Literal["text", "first_line", "letter", "number"] = "first_line"
     answer_phrases: list[str] = Field(default=["the answer is"], min_length=1)
     exemplars: str | None = None
@@ -111,7 +120,8 @@ class CustomBenchmark(BaseModel):
 @dataclass(frozen=True, slots=True)
 class AnswerRule:
     """How an answer is judged: by `metric`, and where `extraction` is given what of a generation is the
-    answer, as the keys of the same names say."""
+    answer, as the keys of the same names say. `question_of` names the task whose questions these are, where
+    several tasks ask the same questions in different wordings."""
 
     metric: str
     extraction: Literal["text", "first_line", "letter", "number"] | None = None
@@ -119,6 +129,7 @@ class AnswerRule:
     stop: tuple[str, ...] = ()
     question_labels: tuple[str, ...] = ()
     answer_labels: tuple[str, ...] = _ENGLISH_LABELS
+    question_of: str | None = None
 
 
 def own_rule(own: CustomBenchmark) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openflan.errors import InputError
+from openflan.evaluation.answer_form import AnswerForm, form_of_json
 from openflan.evaluation.benchmark import Benchmark, OptionLikelihoods, Target
+from openflan.inference.thinking import Split, split_thinking
 from openflan.json_files import byte_lines, parse_json
 from openflan.run_folder import unwritten
 
@@ -31,9 +33,16 @@ class Generation:
     the number in the prompt, None if unknown; `exemplars_dropped` counts those left out because the prompt
     was too long; `exemplar_split` is their split. `prompt_hash` is the start of the sha256 of the prompt.
 
-    `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `settings` are those of the request (`changed_request.py`), None in files of version 0.1 and of other
+    programs. `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `gold` is the likelihood of the right answer, with no answer given;
     `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
     are not known by name (`rules.py`).
+
+    `generation` is without the thinking block, which is `thinking` (None without one); if the block is not
+    closed, `generation` is empty. `thinking_tokens` is its length, None if unknown. `first_pass` is the
+    chain of thought to which `generation` is the answer, and `answer_form` the form that was asked for;
+    `pass_number` is 1 or 2 in files that have a line for each pass.
     """
 
     task: str
@@ -51,9 +60,16 @@ class Generation:
     exemplars_dropped: int = 0
     exemplar_split: str | None = None
     prompt_hash: str | None = None
-    likelihood: Literal["sum", "mean"] | None = None
+    likelihood: Literal["sum", "mean", "gold"] | None = None
     rule: Mapping[str, Any] | None = None
     option_likelihoods: OptionLikelihoods | None = None
+    settings: Mapping[str, Any] | None = None
+    thinking: str | None = None
+    thinking_closed: bool = True
+    thinking_tokens: int | None = None
+    first_pass: str | None = None
+    pass_number: int | None = None
+    answer_form: AnswerForm | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
@@ -159,10 +175,16 @@ def _generation(value: object, position: str) -> Generation:
         field_value = value.get(key, 0 if key == "sample" else None)
         if not isinstance(field_value, kind) or isinstance(field_value, bool):
             raise InputError(f"{position}: `{key}` is {_shown(field_value)}, expected {known}")
+    likelihoods = _option_likelihoods(value.get("options"), value.get("log_probabilities"))
+    split = Split(value["generation"]) if likelihoods else split_thinking(value["generation"])
+    stated = value.get("thinking")
+    thinking = "\n\n".join(part for part in (stated, split.thinking) if isinstance(part, str))
+    has_thinking = isinstance(stated, str) or split.thinking is not None
+    first_pass = value.get("first_pass")
     return Generation(
         task=value["task"],
         index=value["index"],
-        generation=value["generation"],
+        generation=split.answer,
         target=_target(value["target"], position),
         sample=value.get("sample", 0),
         finish=str(value.get("finish", "eos")),
@@ -175,9 +197,16 @@ def _generation(value: object, position: str) -> Generation:
         exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
         exemplar_split=None if value.get("exemplar_split") is None else str(value["exemplar_split"]),
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
-        likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
+        likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean", "gold") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
-        option_likelihoods=_option_likelihoods(value.get("options"), value.get("log_probabilities")),
+        settings=value["settings"] if isinstance(value.get("settings"), Mapping) else None,
+        option_likelihoods=likelihoods,
+        thinking=thinking if has_thinking else None,
+        thinking_closed=split.closed and value.get("thinking_closed") is not False,
+        thinking_tokens=_count(value.get("thinking_tokens")) if has_thinking else None,
+        first_pass=split_thinking(first_pass).answer if isinstance(first_pass, str) else None,
+        pass_number=_count(value.get("pass")),
+        answer_form=form_of_json(value.get("answer_form")),
     )
 
 

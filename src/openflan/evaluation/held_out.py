@@ -85,6 +85,8 @@ def held_out_benchmark(
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"{name}-{mode}-1",
         metrics={beside: measure for metric in own.values() for beside, measure in metric.beside.items()},
+        corpus_metrics={name: measure for metric in own.values() for name, measure in metric.corpus.items()},
+        corpus_of=next((metric.own for metric in own.values() if metric.corpus), ""),
         rules={key: {"metric": (metrics or {}).get(key, task.metric)} for key, task in tasks.items()},
     )
 
@@ -101,6 +103,7 @@ def _metric(name: str, task: str) -> Metric:
             f"{task}: there is no metric "
             f"`{name}`{did_you_mean(name, METRICS) or '; there are ' + ', '.join(METRICS)}"
         )
+    METRICS[name].check_library()
     return METRICS[name]
 
 
@@ -157,6 +160,7 @@ def _example(
         len(getattr(prompted, "exemplars", ())),
         fewer=fewer,
         options=listed,
+        conversation=getattr(prompted, "conversation", None),
     )
 
 

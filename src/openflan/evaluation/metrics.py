@@ -1,10 +1,10 @@
 """Compares an answer with a reference: equality in four strictnesses, and two measures between 0 and 1.
 
 `squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do
-not matter. ROUGE-L is the F measure of the longest common subsequence of words, as the evaluation of
-Super-NaturalInstructions reports it. That evaluation reduces English words to stems first and we do not: it
-would bring a stemmer for one language, and costs inflected forms here. Words of any script count, and in
-scripts without spaces every character is a word. Numbers are compared by value.
+not matter. ROUGE-L (`rouge_l`) is the F measure of the longest common subsequence of words, without a
+stemmer: words of any script count, and in scripts without spaces every character is a word. It is for every
+language. For English, `rouge_l_stemmed` is that of Super-NaturalInstructions, which reduces words to stems
+first (`library_metrics.py`). Numbers are compared by value.
 """
 
 from __future__ import annotations
@@ -14,8 +14,18 @@ import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from openflan.evaluation.extract import first_sentence, plain, starts_with_number
+from openflan.evaluation.library_metrics import (
+    Corpus,
+    corpus_bleu,
+    corpus_chrf,
+    exact_without_punctuation,
+    library,
+    rouge_l_stemmed,
+    sentence_chrf,
+)
 from openflan.evaluation.numbers import number
 
 _ARTICLE = re.compile(r"\b(a|an|the)\b")
@@ -28,11 +38,19 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 @dataclass(frozen=True, slots=True)
 class Metric:
     """`compare` decides what counts as right; `beside` are further measures by name. `own` is the one that is
-    the task's score."""
+    the task's score. `corpus` are measures of all answers of a task together, by name. `needs` is the library
+    that computes it, if it is not a dependency."""
 
     compare: Callable[[str, str], bool]
     beside: Mapping[str, Callable[[str, str], float]] = field(default_factory=dict)
     own: str = "accuracy"
+    corpus: Mapping[str, Corpus] = field(default_factory=dict)
+    needs: Literal["rouge_score.rouge_scorer", "sacrebleu"] | None = None
+
+    def check_library(self) -> None:
+        """Raises SetupError with the pip line if the library that computes the metric is not installed."""
+        if self.needs:
+            library(self.needs)
 
 
 def normalised(text: str) -> str:
@@ -109,6 +127,19 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric(same_text),
     "squad": Metric(squad_exact, {"f1": squad_f1}),
     "rouge_l": Metric(same_text, {"rouge_l": rouge_l}, own="rouge_l"),
+    "rouge_l_stemmed": Metric(
+        same_text,
+        {"rouge_l_stemmed": rouge_l_stemmed, "exact_match": exact_without_punctuation},
+        own="rouge_l_stemmed",
+        needs="rouge_score.rouge_scorer",
+    ),
+    "translation": Metric(
+        same_text,
+        {"sentence_chrf": sentence_chrf},
+        own="sentence_chrf",
+        corpus={"bleu": corpus_bleu, "chrf": corpus_chrf},
+        needs="sacrebleu",
+    ),
     "numeric": Metric(same_number),
 }
 """By the name that a task or a benchmark file gives. Super-NaturalInstructions reports exact match and

@@ -2,9 +2,11 @@
 models looked up in them.
 
 A model's figures are gathered over the tables. Table 5 has the six components, and Table 3 parts of the
-mixture. Table 4 has the test split, the two halves of BBH and self-consistency. Tables 17 to 21 have cells
-per task. Decision: figures stay as printed, rounding included. Only two cells, which no copy shows, are
-computed from their column's mean, and they are marked. Price: misprints of the paper stay.
+mixture. Table 1 has people, forecasts and other systems on MMLU's test split. Table 4 has the test split, the
+two halves of BBH, self-consistency and the best results before the paper. Tables 17 to 21 have cells per
+task. A row that two tables print stands in one file; the other file names it (`same_as`). Decision: figures
+stay as printed, rounding included. Only two cells, which no copy shows, are computed from their column's
+mean, and they are marked. Price: misprints of the paper stay; those that are known are under `misprints`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,21 @@ from typing import Any
 
 from openflan.errors import InputError, did_you_mean
 
-TABLES = ("table1", "table3", "table4", "table5", "tables17to19", "table20", "table21")
+TABLES = (
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "table5",
+    "table6",
+    "table7",
+    "table10",
+    "tables17to19",
+    "table20",
+    "table21",
+    "table22",
+    "table23",
+)
 
 CITED = "Chung et al. 2022, Scaling Instruction-Finetuned Language Models, arXiv 2210.11416v5"
 """The sources of all tables start with this."""
@@ -53,7 +69,8 @@ class PaperModel:
 
 @cache
 def paper_table(name: str) -> dict[str, Any]:
-    """A packaged table as it is in its file; raises InputError for an unknown name."""
+    """A packaged table as it is in its file, with the cells of rows that another table prints; raises
+    InputError for an unknown name."""
     if name not in TABLES:
         raise InputError(
             f"there is no table `{name}`{did_you_mean(name, TABLES) or '; there are ' + ', '.join(TABLES)}"
@@ -61,7 +78,17 @@ def paper_table(name: str) -> dict[str, Any]:
     table: dict[str, Any] = json.loads(
         (files("openflan.evaluation") / "paper_tables" / f"{name}.json").read_text(encoding="utf-8")
     )
+    table["rows"] = [_with_cells(row) if "same_as" in row else row for row in table["rows"]]
     return table
+
+
+def _with_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the cells of the row that it names by table and model. Table 1 has the first column only."""
+    table_name, model = row["same_as"]
+    rows = paper_table(table_name)["rows"]
+    cells = next(other["cells"] for other in rows if model in (other.get("name"), other["model"]))
+    others = {key: value for key, value in row.items() if key != "same_as"}
+    return {**others, "cells": cells[:1] if table_name == "table4" else cells}
 
 
 def paper_models() -> list[str]:
@@ -86,6 +113,8 @@ def paper_model(name: str) -> PaperModel:
     return PaperModel(name, _normalized().get(name), components)
 
 
+_WITHOUT_MODE = frozenset({"random", "human-average", "human-expert"})
+
 _Row = tuple[str, dict[str, float], dict[str, float], frozenset[str], str]
 """Component, averages, cells by task, computed cells, source."""
 
@@ -103,12 +132,22 @@ def _rows() -> dict[str, list[_Row]]:
                     )
     table = paper_table("table4")
     for row in table["rows"]:
-        for column, value in zip(table["columns"], row["cells"], strict=True):
-            if value is not None and "name" in row:
+        # The best results before the paper are of several systems, each with a mode of its own.
+        modes = row["modes"] if "modes" in row else [row["mode"]] * len(row["cells"])
+        for column, value, mode in zip(table["columns"], row["cells"], modes, strict=True):
+            if value is not None:
                 benchmark, _, part = column.partition("-")
                 average = "test" if benchmark == "mmlu" else part or "average"
                 rows_by_model.setdefault(row["name"], []).append(
-                    (f"{benchmark}-{row['mode']}", {average: value}, {}, frozenset(), table["source"])
+                    (f"{benchmark}-{mode}", {average: value}, {}, frozenset(), table["source"])
+                )
+    table = paper_table("table1")
+    for row in table["rows"]:
+        if "name" in row:
+            # People and guesses have no prompt with or without rationales: both modes are held against them.
+            for mode in ("direct", "cot") if row["name"] in _WITHOUT_MODE else ("direct",):
+                rows_by_model.setdefault(row["name"], []).append(
+                    (f"mmlu-{mode}", {"test": row["cells"][0]}, {}, frozenset(), table["source"])
                 )
     table = paper_table("tables17to19")
     for row in table["rows"]:

@@ -90,7 +90,12 @@ def benchmark_of_rules(
         max_tokens=1,
         prompt_version="",
         metrics={beside: measure for metric in metrics.values() for beside, measure in metric.beside.items()},
+        corpus_metrics={name: one for metric in metrics.values() for name, one in metric.corpus.items()},
+        corpus_of=next((metric.own for metric in metrics.values() if metric.corpus), ""),
         split=split,
+        cluster=partial(_cluster, {task: rule.question_of or task for task, rule in checked.items()})
+        if any(rule.question_of for rule in checked.values())
+        else None,
         rules={task: asdict(rule) for task, rule in checked.items()},
     )
 
@@ -115,6 +120,10 @@ def _checked(name: str, task: str, value: Mapping[str, Any]) -> AnswerRule:
 def _extract(extracts: Mapping[str, Any], task: str, generation: str) -> str | None:
     answer: str | None = extracts[task](task, generation)
     return answer
+
+
+def _cluster(question_of: Mapping[str, str], task: str, index: int) -> str:
+    return f"{question_of[task]}/{index}"
 
 
 def _no_examples(task: str) -> Sequence[Example]:

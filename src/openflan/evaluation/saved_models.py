@@ -23,7 +23,7 @@ from openflan.evaluation.fit_exemplars import shots_of
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
 from openflan.evaluation.rules import AnswerRules, benchmark_of_rules, have_same_rules
-from openflan.evaluation.score_record import EvaluationScore, read_scores
+from openflan.evaluation.score_record import VARIANT, EvaluationScore, read_scores
 from openflan.evaluation.scores_0_1 import FEW_SHOT
 from openflan.run_folder import Run
 
@@ -246,9 +246,14 @@ def _shots(saved_file: GenerationsFile, first: Generation, behind: str) -> int |
     return None if shots == usual else shots
 
 
-def _trained(label: str) -> tuple[int, int]:
+def _trained(label: str) -> tuple[int, int, bool]:
     """Orders labels by how far their models are trained: the final one, steps, others, then untrained
-    ones."""
+    ones; of one model the evaluation that has no name of its own comes first."""
+    model, _, variant = label.partition(VARIANT)
+    return (*_trained_model(model), not variant)
+
+
+def _trained_model(label: str) -> tuple[int, int]:
     step = label.removeprefix("step-")
     if label == "final":
         return 3, 0

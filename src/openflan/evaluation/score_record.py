@@ -8,6 +8,7 @@ with other values. The form of version 0.1, where they were mixed, is still read
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,13 +17,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
+from openflan.evaluation.bits_per_byte import GoldLikelihood
 from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.saved_answers import ThinkingCounts
 from openflan.evaluation.scores_0_1 import is_0_1, upgraded
 from openflan.evaluation.statistics import TaskScore
+from openflan.evaluation.wording_sensitivity import WordingSensitivity
 from openflan.frames import frame_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SELECTED_ON = "selected on"
+"""The mark of a score on a benchmark that also chose the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,25 @@ class ScoreKey:
         return replace(self, model=model)
 
 
+VARIANT = "@"
+"""Stands between a model's label and the name that a user gives to a variant of its evaluation:
+`final@short`."""
+
+_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+
+def labelled(model: str, name: str | None) -> str:
+    """The label of a model's variant that a user calls `name`; the model's own without one. Raises InputError
+    for a name that no file could have."""
+    if name is None:
+        return model
+    if not _VARIANT_NAME.fullmatch(name):
+        raise InputError(
+            f"`--label {name}`: expected letters, digits, `_`, `.` and `-`, a letter or digit first"
+        )
+    return f"{model}{VARIANT}{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """The uncertainty of a mean: its 95 % interval in percent, the number of questions, and how many are
@@ -61,15 +87,19 @@ class RecordedOptions:
     """The options of an evaluation that its key does not name; None where none was given or recorded.
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
-    `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
-    are in tokens.
+    `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens`,
+    `thinking_tokens` and `context` are in tokens. `metric` replaced the tasks' own; `wordings` is `all` where
+    every question was asked with each wording.
     """
 
     benchmark: str | None = None
     limit: int | None = None
     subset: tuple[str, ...] | None = None
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
     context: int | None = None
+    metric: str | None = None
+    wordings: str | None = None
     chat: bool = False
     dtype: str | None = None
     device: str | None = None
@@ -83,9 +113,15 @@ class EvaluationScore:
     theirs, by the same names. `normalized` is the headline's tasks with chance at 0. `partial` says that
     questions are missing (`missing`) or there twice (`duplicates`). If questions were answered several times,
     `curve` is the average by number of samples, and `agreement` the share of samples that gave the answer.
+    `thinking` counts thinking blocks, None if no generation has one.
     `exemplars` is the mean number in a prompt. `exemplars_dropped` and `prompts_shortened` count what did not
     fit. `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the benchmark's
     own number of exemplars, None where it is not known.
+
+    `selected_on` says that the checkpoint was chosen by its score on this benchmark, so that the score is too
+    high for a held-out one. `signatures` name library, version and settings of metrics that a library
+    computed. `gold` are the bits per byte of the right answers, where their log-probabilities were computed.
+    `wordings` is the effect of the wording by task, where the questions were asked with all of them.
     """
 
     key: ScoreKey
@@ -102,9 +138,14 @@ class EvaluationScore:
     exemplars_dropped: int = 0
     prompts_shortened: int = 0
     exemplar_from_dev: tuple[str, ...] = ()
+    selected_on: bool = False
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    gold: GoldLikelihood | None = None
+    wordings: Mapping[str, WordingSensitivity] = field(default_factory=dict)
     prompt_version: str | None = None
     prompt_hash: str | None = None
     usual_shots: int | None = None
+    thinking: ThinkingCounts | None = None
     options: RecordedOptions = field(default_factory=RecordedOptions)
 
     @property
@@ -130,9 +171,16 @@ class EvaluationScore:
         """The benchmark with its variant."""
         return f"{self.key.benchmark} {self.variant}"
 
+    @property
+    def marked(self) -> str:
+        """`named`, marked where the benchmark also chose the checkpoint."""
+        return self.named + (f" ({SELECTED_ON})" if self.selected_on else "")
+
     def to_json(self) -> dict[str, Any]:
         """The form of `scores.json`; `from_json` is its inverse."""
         value = asdict(self)
+        if self.thinking is None:
+            del value["thinking"]
         return {
             **value.pop("key"),
             **value,

@@ -12,18 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Benchmark, Target
-from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.bits_per_byte import GOLD, gold_likelihood
+from openflan.evaluation.corpus_scores import corpus_metrics, references, signatures
+from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.fit_exemplars import count_exemplars, shots_of
 from openflan.evaluation.generations import Generation, checked_generations
+from openflan.evaluation.saved_answers import answer_of, decoding_of_lines, final_passes, thinking_counts
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
 from openflan.evaluation.statistics import QuestionScore, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
+from openflan.evaluation.wording_sensitivity import wording_sensitivity
 
 _NAMED = 5
 
@@ -95,6 +98,9 @@ def score_file(
     saved = read_saved(source, benchmark)
     if not partial:
         _refuse_incomplete(saved)
+    decoding = decoding or decoding_of_lines(_lines_of(saved))
+    if decoding.likelihood == GOLD:
+        return _gold_score(saved, model, decoding)
     votes = judge_all(saved)
     scores_by_task = {
         task: list(questions.values())
@@ -114,30 +120,26 @@ def score_file(
         if tasks
     }
     headline = benchmark.averages["average"]
-    means = [OVER_QUESTIONS] if benchmark.over_questions else []
-    if means and (pooled := [one for task in headline for one in scores_by_task.get(task, ())]):
-        intervals[OVER_QUESTIONS] = average_score({"": pooled})
-    lines = [one for samples in saved.questions.values() for one in samples]
-    versions = {samples[0].prompt_version for samples in saved.questions.values()}
-    exemplars = count_exemplars(lines)
-    shots = shots_of(samples[0] for samples in saved.questions.values())
-    return EvaluationScore(
-        key=ScoreKey(
-            model,
-            benchmark.name,
-            benchmark.mode,
-            benchmark.split,
-            shots,
-            replace(decoding or _decoding(lines), samples=saved.samples),
-        ),
+    means = dict(benchmark.question_averages)
+    if benchmark.over_questions:
+        means[OVER_QUESTIONS] = headline
+    for name, over in means.items():
+        if pooled := [one for task in over for one in scores_by_task.get(task, ())]:
+            intervals[name] = average_score({"": pooled})
+    corpus = corpus_metrics(benchmark, {key: vote for key, (vote, _) in votes.items()}, saved.questions)
+    scores = {
+        name: replace(one, metrics={**one.metrics, **corpus.get(name, {})}) for name, one in scores.items()
+    }
+    return replace(
+        _unscored(saved, model, decoding),
         averages={
             **{
                 name: intervals[name].value if name in intervals else None
                 for name in (*benchmark.averages, *means)
             },
             **{
-                name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()})
-                for name in (*benchmark.metrics, *benchmark.option_metrics)
+                name: mean_over(headline, {task: score.metrics.get(name) for task, score in scores.items()})
+                for name in (*benchmark.metrics, *benchmark.option_metrics, *benchmark.corpus_metrics)
             },
         },
         tasks=scores,
@@ -145,13 +147,40 @@ def score_file(
         intervals={
             name: Interval(one.ci95, one.n, one.stderr, one.clusters) for name, one in intervals.items()
         },
-        partial=bool(saved.missing or saved.duplicates),
-        missing=len(saved.missing),
-        duplicates=len(saved.duplicates),
         agreement=mean_over(headline, {task: score.agreement for task, score in scores.items()})
         if saved.samples > 1
         else None,
         curve=_curve(saved, votes) if saved.samples > 1 else {},
+        signatures=signatures(benchmark, saved.questions),
+        gold=gold_likelihood(saved.questions, benchmark.averages),
+        wordings=wording_sensitivity({key: one for key, (_, one) in votes.items()}, benchmark.wordings),
+    )
+
+
+def _gold_score(saved: Saved, model: str, decoding: Decoding) -> EvaluationScore:
+    """The score of a file that holds the right answers' log-probabilities alone: nothing was answered, so
+    that it has no accuracy."""
+    return replace(
+        _unscored(saved, model, decoding),
+        averages={"average": None},
+        gold=gold_likelihood(saved.questions, saved.benchmark.averages),
+    )
+
+
+def _unscored(saved: Saved, model: str, decoding: Decoding) -> EvaluationScore:
+    """What a score says beside its figures: its key, what is missing, and the prompts."""
+    benchmark = saved.benchmark
+    versions = {samples[0].prompt_version for samples in saved.questions.values()}
+    lines = _lines_of(saved)
+    exemplars = count_exemplars(lines)
+    shots = shots_of(samples[0] for samples in saved.questions.values())
+    how = replace(decoding, samples=saved.samples)
+    return EvaluationScore(
+        key=ScoreKey(model, benchmark.name, benchmark.mode, benchmark.split, shots, how),
+        averages={},
+        partial=bool(saved.missing or saved.duplicates),
+        missing=len(saved.missing),
+        duplicates=len(saved.duplicates),
         exemplars=exemplars.mean,
         exemplars_dropped=exemplars.dropped,
         prompts_shortened=exemplars.shortened,
@@ -159,52 +188,13 @@ def score_file(
         prompt_version=versions.pop() if len(versions) == 1 else None,
         prompt_hash=exemplars.prompts,
         usual_shots=benchmark.usual_shots,
+        thinking=thinking_counts(lines),
     )
 
 
-def printed(score: EvaluationScore) -> dict[str, Any]:
-    """Return the JSON value that `openflan score --json` and `evaluate --json` print for a score: every
-    average stands under its own name beside the other keys."""
-    key, decoding = score.key, score.key.decoding
-    intervals = {
-        name: {
-            "stderr": interval.stderr,
-            "ci95": list(interval.ci95),
-            "n": interval.n,
-            "clusters": interval.clusters,
-        }
-        for name, interval in score.intervals.items()
-    }
-    return {
-        **({"model": key.model} if key.model else {}),
-        "benchmark": key.benchmark,
-        "mode": key.mode,
-        **score.averages,
-        "normalized": score.normalized,
-        "partial": score.partial,
-        "missing": score.missing,
-        "duplicates": score.duplicates,
-        "samples": decoding.samples,
-        "exemplars": score.exemplars,
-        "exemplars_dropped": score.exemplars_dropped,
-        "prompts_shortened": score.prompts_shortened,
-        "prompt_hash": score.prompt_hash,
-        **({"exemplar_from_dev": list(score.exemplar_from_dev)} if score.exemplar_from_dev else {}),
-        "split": key.split,
-        "shots": key.shots,
-        "decoding": decoding.kind,
-        "prompt_version": score.prompt_version,
-        "intervals": intervals,
-        "tasks": {name: task.as_json() for name, task in score.tasks.items()},
-        **({"agreement": score.agreement, "curve": dict(score.curve)} if decoding.samples > 1 else {}),
-        **({"variant": decoding.variant} if decoding.variant else {}),
-    }
-
-
-def _decoding(lines: Sequence[Generation]) -> Decoding:
-    """The decoding that lines state: by likelihood, or greedy if they state none."""
-    chosen = {one.likelihood for one in lines if one.finish != "too-long"}
-    return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
+def _lines_of(saved: Saved) -> list[Generation]:
+    """All samples of all questions."""
+    return [one for samples in saved.questions.values() for one in samples]
 
 
 def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
@@ -212,7 +202,7 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     named = str(source) if isinstance(source, Path) else "the generations"
     samples: dict[tuple[str, int], dict[int, Generation]] = {}
     duplicates = []
-    for position, generation in checked_generations(source, benchmark):
+    for position, generation in final_passes(checked_generations(source, benchmark)):
         question = samples.setdefault((generation.task, generation.index), {})
         if generation.sample in question:
             duplicates.append(
@@ -241,7 +231,7 @@ def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, QuestionScore]]
 def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, QuestionScore]:
     """The vote over the samples of one question, and what it is worth; the target is that of the first
     sample."""
-    vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
+    vote = majority([answer_of(benchmark, one) for one in samples], benchmark.compare)
     first = samples[0]
     # A passage is one task's; only the benchmark itself knows of questions that stand in several.
     cluster = None if first.cluster is None else f"{first.task}/{first.cluster}"
@@ -268,16 +258,6 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
         },
         cluster=cluster,
         metric=benchmark.tasks[first.task].metric,
-    )
-
-
-def references(target: Target) -> tuple[str, ...]:
-    return (target,) if isinstance(target, str) else target
-
-
-def _answer(benchmark: Benchmark, generation: Generation) -> str | None:
-    return (
-        None if generation.finish == "too-long" else benchmark.extract(generation.task, generation.generation)
     )
 
 
@@ -341,7 +321,7 @@ def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[b
     right: dict[int, bool] = {UNPARSED: False}
     for group, generation in zip(vote.groups, samples, strict=True):
         if group not in right:
-            answer = _answer(saved.benchmark, generation)
+            answer = answer_of(saved.benchmark, generation)
             right[group] = answer is not None and any(
                 saved.benchmark.compare(answer, target) for target in targets
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openflan.benchmark_data.fetch import benchmark_cache, fetch, has_public_files, is_fetched
 from openflan.benchmark_data.registry import built_in_benchmarks, find_benchmark_data
@@ -23,6 +24,9 @@ from openflan.evaluation.known_benchmarks import (
     find_suite,
     has_splits,
 )
+
+if TYPE_CHECKING:
+    from openflan.tasks.task import Task
 
 NAMES = ", ".join([*built_in_benchmarks(), *EMBEDDED_BENCHMARKS])
 """Built-in benchmarks, for help texts; packages may add others."""
@@ -42,6 +46,8 @@ def chosen_benchmarks(
     shots: int | None = None,
     split: str | None = None,
     limit: int | None = None,
+    metric: str | None = None,
+    all_wordings: bool = False,
 ) -> list[Benchmark]:
     """The named benchmarks in `mode`, then those of the suite in theirs, each once.
 
@@ -63,6 +69,8 @@ def chosen_benchmarks(
             shots=shots,
             split=split if not several or has_splits(name) else None,
             limit=limit,
+            metric=metric,
+            all_wordings=all_wordings,
         )
         for name, of_mode in dict.fromkeys(names_and_modes)
     ]
@@ -77,16 +85,32 @@ def open_benchmark(
     split: str | None = None,
     limit: int | None = None,
     scored: bool = False,
+    metric: str | None = None,
+    all_wordings: bool = False,
 ) -> Benchmark:
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored`
-    needs no data where none is needed."""
+    needs no data where none is needed. Tasks take another `metric` than their own, and `all_wordings`; raises
+    InputError for these on any other benchmark."""
+    if (metric or all_wordings) and ("/" not in name or is_custom_benchmark(name)):
+        option = f"--metric {metric}" if metric else "--wordings all"
+        raise InputError(
+            f"`{option}` is for tasks, such as `--benchmark niv2/NAME`: {name} has a metric and a prompt of "
+            "its own"
+        )
     if is_custom_benchmark(name):
         # A report names no folder of the machine.
         return replace(custom_benchmark(Path(name), mode, shots=shots), requested_name=Path(name).name)
     if embedded := open_embedded_benchmark(name, mode, shots=shots or 0, limit=limit):
         return embedded
     if "/" in name:
-        return replace(_of_tasks(name, mode, data, shots or 0, limit, split), requested_name=name)
+        from openflan.evaluation.task_benchmark import task_benchmark
+
+        tasks = _tasks_of(name, data, split)
+        chosen = dict.fromkeys(tasks, metric) if metric else None
+        made = task_benchmark(
+            tasks, mode, shots=shots or 0, limit=limit, metrics=chosen, all_wordings=all_wordings
+        )
+        return replace(made, requested_name=name, split=split or "")
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
             folder = find_benchmark_data(name).folder_name
@@ -136,10 +160,8 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
             benchmark.examples(task)
 
 
-def _of_tasks(
-    pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None, split: str | None
-) -> Benchmark:
-    from openflan.evaluation.task_benchmark import task_benchmark
+def _tasks_of(pattern: str, data: Path | None, split: str | None) -> dict[str, Task]:
+    """The tasks that a pattern names, with the rows of a split where one is given."""
     from openflan.tasks.custom import task_of_split
     from openflan.tasks.reach import reach
     from openflan.tasks.sources import open_submixture
@@ -149,11 +171,9 @@ def _of_tasks(
     if data is None and submixture not in EMBEDDED_SUBMIXTURES:
         raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
     if data is None or parse_data(data):
-        tasks = open_submixture(submixture, data, [pattern])
+        tasks = dict(open_submixture(submixture, data, [pattern]))
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
-        tasks, _ = open_each({name: one.open for name, one in reached.items()}, [pattern])
-    if split is None:
-        return task_benchmark(tasks, mode, shots=shots, limit=limit)
-    of_split = {name: task_of_split(task, split) for name, task in tasks.items()}
-    return replace(task_benchmark(of_split, mode, shots=shots, limit=limit), split=split)
+        opened, _ = open_each({name: one.open for name, one in reached.items()}, [pattern])
+        tasks = dict(opened)
+    return tasks if split is None else {name: task_of_split(task, split) for name, task in tasks.items()}

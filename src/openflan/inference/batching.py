@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from openflan.inference.ending import Ending
+from openflan.inference.ending import Ending, Progress
 from openflan.inference.protocol import Completion, Request
 from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 
@@ -25,13 +25,17 @@ from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 @dataclass(slots=True, eq=False)
 class Generation:
     """One generation in progress: a sample of a request. `owners` are the indices of all requests that are
-    the same, `new` the ids generated so far."""
+    the same, `new` the ids generated so far. `opened`: the prompt ends within a thinking block; `progress` is
+    how far the generation is, and `reserved` the tokens that it may take in memory."""
 
     request: Request
     sample: int
     owners: list[int]
     sampling_key: int
     new: list[int] = field(default_factory=list)
+    opened: bool = False
+    progress: Progress = field(default_factory=lambda: Progress(False))
+    reserved: int = 0
 
 
 Watch: TypeAlias = Callable[[Generation], None]
@@ -97,10 +101,18 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
             ids,
             request.max_tokens,
             request.stop,
+            request.thinking_tokens,
             *(
                 ()
                 if greedy
-                else (request.prompt, request.before, request.temperature, request.top_k, request.seed)
+                else (
+                    request.prompt,
+                    request.before,
+                    request.conversation,
+                    request.temperature,
+                    request.top_k,
+                    request.seed,
+                )
             ),
         )
         # All greedy samples are equal.
@@ -136,7 +148,9 @@ def decode(
             generation = prompt.generations[len(prompt.generations) - left[prompt]]
             if active and spent + generation.request.max_tokens > budget.tokens:
                 break
-            spent += generation.request.max_tokens
+            generation.progress = ending.begin(generation.request, opened=generation.opened)
+            generation.reserved = _reserved(generation)
+            spent += generation.reserved
             following.append(decoder.add(prompt))
             active.append((prompt, generation))
             left[prompt] -= 1
@@ -146,16 +160,24 @@ def decode(
         for index in reversed(range(len(active))):
             prompt, generation = active[index]
             generation.new.append(following[index])
-            if not ending.is_over(generation.new, generation.request.stop, generation.request.max_tokens):
+            if not ending.is_over(generation.new, generation.request, generation.progress):
+                # What thinks takes more memory than was known when it began.
+                spent += _reserved(generation) - generation.reserved
+                generation.reserved = _reserved(generation)
                 if watch is not None:
                     watch(generation)
                 continue
-            yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
+            yield (
+                generation,
+                ending.completion(
+                    generation.new, generation.request, generation.sample, opened=generation.opened
+                ),
+            )
             decoder.drop(index)
             active[index], following[index] = active[-1], following[-1]
             active.pop()
             following.pop()
-            spent -= generation.request.max_tokens
+            spent -= generation.reserved
             if not left[prompt] and all(other is not prompt for other, _ in active):
                 decoder.release(prompt)
                 del left[prompt]
@@ -197,6 +219,12 @@ def _admit(
             left[prompt] = len(prompt.generations)
             admitted.append(prompt)
     return cost
+
+
+def _reserved(generation: Generation) -> int:
+    """The most tokens that a generation may have, by what is known of it."""
+    thinks = generation.progress.thinking or generation.progress.answer_start
+    return generation.request.max_tokens + (generation.request.thinking_tokens if thinks else 0)
 
 
 def _cost(prompt: Prompt) -> int:

@@ -16,10 +16,10 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.client import HTTPException
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -29,8 +29,11 @@ from urllib.request import Request as Call
 from openflan.deadline import within
 from openflan.errors import InputError, SetupError
 from openflan.hashes import SHORT, sha256_of
-from openflan.inference.protocol import Completion, Finish, Request
+from openflan.inference.http_answers import completion_of
+from openflan.inference.protocol import Completion, Request
+from openflan.inference.thinking import opens_thinking
 from openflan.json_files import parse_json
+from openflan.packing.message_form import SERVED, asked
 from openflan.randomness import combine
 
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
@@ -83,6 +86,7 @@ class HttpEngine:
     attempts: int = 6
     sleep: Callable[[float], None] = time.sleep
     _rate_limit: _RateLimit = field(default_factory=lambda: _RateLimit(), repr=False)
+    _thinks: Event = field(default_factory=Event, repr=False)
 
     def __post_init__(self) -> None:
         """Raises InputError for an invalid address or number."""
@@ -149,13 +153,40 @@ class HttpEngine:
             yield under_way.pop(call), call.result()
 
     def _completion(self, request: Request, sample: int) -> Completion:
+        """A completion within the limits of the request.
+
+        A server has one limit for thinking and answer together, and applies stop strings to both. So a
+        question is sent with `max_tokens` first; where the answer thinks and needs more, it is sent again
+        with the sum of both limits and without stop strings. Once a model has thought, questions are sent
+        that way at once, and an answer without thinking that is longer than `max_tokens` is asked for again.
+        """
+        if not request.thinking_tokens:
+            return self._sent(request, sample)
+        longer = replace(request, max_tokens=request.max_tokens + request.thinking_tokens)
+        if not self._thinks.is_set():
+            completion = self._sent(request, sample)
+            if completion.thinking is None:
+                return completion
+            self._thinks.set()
+            return completion if _is_whole(completion) else self._sent(longer, sample, stop=False)
+        completion = self._sent(longer, sample, stop=False)
+        fits = completion.finish != "length" and completion.tokens <= request.max_tokens
+        return completion if completion.thinking is not None or fits else self._sent(request, sample)
+
+    def _sent(self, request: Request, sample: int, *, stop: bool = True) -> Completion:
+        """One call, with the request's `max_tokens` as the limit of all that is generated; with `stop` the
+        server gets its stop strings too."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }
-        body |= {"messages": request.messages()} if self.chat else {"prompt": request.prompt}
-        if request.stop:
+        if self.chat and request.conversation is not None:
+            messages, tools = asked(request.conversation, SERVED)
+            body |= {"messages": messages, **tools}
+        else:
+            body |= {"messages": request.messages()} if self.chat else {"prompt": request.prompt}
+        if request.stop and stop:
             body["stop"] = list(request.stop)
         if request.temperature > 0:
             before = [part for turn in request.before for part in (turn.role, turn.content)]
@@ -166,7 +197,8 @@ class HttpEngine:
             response = self._post("chat/completions" if self.chat else "completions", body)
         except _TooLong:
             return Completion("", 0, "too-long", sample)
-        return _completion_of(response, request, sample, self.address)
+        opened = not self.chat and opens_thinking(request.prompt)
+        return completion_of(response, request, sample, self.address, opened=opened)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """The answer as JSON, after at most `attempts` attempts."""
@@ -310,21 +342,6 @@ def _without_key(key: str, text: str) -> str:
     return text.replace(key, "(key)") if key else text
 
 
-def _completion_of(response: Any, request: Request, sample: int, address: str) -> Completion:
-    try:
-        choice = response["choices"][0]
-        text = choice["message"]["content"] if "message" in choice else choice["text"]
-        if text is not None and not isinstance(text, str):
-            raise TypeError("its text is none")
-        counted = (response.get("usage") or {}).get("completion_tokens", 0)
-        tokens = counted if isinstance(counted, int) and 0 <= counted < _SEEDS else 0
-        finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
-        cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)
-        if cut is not None:
-            return Completion((text or "")[:cut], tokens, "stop", sample)
-        return Completion(text or "", tokens, finish, sample)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise SetupError(
-            f"{address}: an answer without a completion ({repr(error)[:_MAX_QUOTED]}): is this a server that "
-            "speaks OpenAI's protocol?"
-        ) from None
+def _is_whole(completion: Completion) -> bool:
+    """True for a closed thinking block with an answer after it that no limit cut."""
+    return completion.thinking_closed and completion.finish != "length" and bool(completion.text.strip())

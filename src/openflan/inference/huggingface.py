@@ -29,6 +29,7 @@ from openflan.inference.limits import (
     default_dtype,
     end_of_sequence,
     evaluating,
+    within_context,
     within_window,
 )
 from openflan.inference.prompt_ids import option_ids, prompt_ids
@@ -255,10 +256,10 @@ class HuggingFaceEngine:
         that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
-    def ids(self, prompt: str, before: Sequence[Turn] = ()) -> list[int]:
-        """The ids of a prompt, with `chat` after the turns `before` it. Inputs of T5, and causal inputs of
-        the paper's layout, end with exactly one end of sequence."""
-        return prompt_ids(self, prompt, before)
+    def ids(self, prompt: str, before: Sequence[Turn] = (), conversation: str | None = None) -> list[int]:
+        """The ids of a prompt, with `chat` after the turns `before` it, or those of its `conversation`.
+        Inputs of T5, and causal ones of the paper's layout, end with exactly one end of sequence."""
+        return prompt_ids(self, prompt, before, conversation)
 
     def option_ids(self, prompt: str, option: str) -> list[int]:
         """The ids of an option after a prompt; see `prompt_ids.option_ids`."""
@@ -293,10 +294,10 @@ class HuggingFaceEngine:
         from openflan.inference.ending import Ending
 
         fitting: list[tuple[int, tuple[int, ...], Request]] = []
-        known: dict[tuple[str, tuple[Turn, ...]], tuple[int, ...]] = {}
+        known: dict[tuple[str, tuple[Turn, ...], str | None], tuple[int, ...]] = {}
         for index, request in enumerate(requests):
             request.check(chat=self.chat)
-            key = request.prompt, request.before
+            key = request.prompt, request.before, request.conversation
             if key not in known:
                 known[key] = tuple(self.ids(*key))
             if len(known[key]) > self._max_prompt_tokens(request.max_tokens):
@@ -304,10 +305,16 @@ class HuggingFaceEngine:
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
-                fitting.append((index, known[key], request))
+                context = None if self.seq2seq else self.context
+                fitting.append((index, known[key], within_context(request, len(known[key]), context)))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
-            for generation, completion in self._decoding().generate(prompts_of(fitting), ending, watch):
+            prompts = prompts_of(fitting)
+            for prompt in prompts:
+                opened = not self.seq2seq and ending.opens(prompt.ids)
+                for generation in prompt.generations:
+                    generation.opened = opened and generation.request.thinking_tokens > 0
+            for generation, completion in self._decoding().generate(prompts, ending, watch):
                 for index in generation.owners:
                     original = requests[index]
                     # All greedy samples are equal.

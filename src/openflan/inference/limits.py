@@ -6,9 +6,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from openflan.errors import InputError
+from openflan.inference.protocol import Request
 
 RELATIVE_CONTEXT = 2048
 """The most input tokens of a model without a position limit: T5's `n_positions` of 512 is a length of
@@ -116,6 +118,15 @@ def within_window(config: Any, context: int, name: str) -> int:
     )
     warnings.warn(message, stacklevel=4)
     return window - 1
+
+
+def within_context(request: Request, prompt_tokens: int, context: int | None) -> Request:
+    """The request, with at most the thinking tokens that the context leaves beside prompt and answer. A
+    `context` of None is not shared by prompt and generation (seq2seq)."""
+    if context is None or not request.thinking_tokens:
+        return request
+    left = max(1, context - prompt_tokens - request.max_tokens)
+    return replace(request, thinking_tokens=min(request.thinking_tokens, left))
 
 
 def _position_limit(config: Any) -> int | None:

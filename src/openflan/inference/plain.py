@@ -41,8 +41,9 @@ def generate_plain(
     batch: list[tuple[tuple[int, ...], Generation]] = []
     for item in items:
         limit = item[1].request.max_tokens
+        room = limit + (item[1].request.thinking_tokens if item[1].opened else 0)
         if batch and (
-            limit != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + limit) > budget
+            limit != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + room) > budget
         ):
             yield from _batch(model, batch, ending, pad, prefix, watch)
             batch = []
@@ -114,7 +115,8 @@ def _batch(
         out = model.generate(
             input_ids=ids_BL.to(model.device),
             attention_mask=mask_BL.to(model.device),
-            max_new_tokens=generations[0].request.max_tokens,
+            # Rows that ended go on as padding, so the longest prompt of the batch decides.
+            max_new_tokens=min(map(_longest, generations)),
             stopping_criteria=[stopping],
             logits_processor=[_Draw(generations, stopping.start)],
             **cache,
@@ -123,7 +125,12 @@ def _batch(
         zip(generations, out[:, stopping.start :].tolist(), strict=True)
     ):
         generation.new = new[: stopping.ended.get(index, len(new))]
-        yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
+        yield (
+            generation,
+            ending.completion(
+                generation.new, generation.request, generation.sample, opened=generation.opened
+            ),
+        )
 
 
 def _room_for_layers(model: Any) -> dict[str, Any]:
@@ -138,25 +145,28 @@ def _room_for_layers(model: Any) -> dict[str, Any]:
     return {"past_key_values": EncoderDecoderCache(DynamicCache(), DynamicCache())}
 
 
+def _longest(generation: Generation) -> int:
+    """The most tokens of a generation, with a thinking block or without."""
+    return generation.request.max_tokens + generation.request.thinking_tokens
+
+
 class _StopWatcher:
-    """Ends a generation when its newest tokens complete one of its stop strings; `ended` holds how many
-    tokens it then had. `watch` is shown generations that go on."""
+    """Ends a generation at the limits and stop strings of its request; `ended` holds how many tokens it then
+    had. `watch` is shown generations that go on."""
 
     def __init__(
         self, ending: Ending, generations: Sequence[Generation], start: int, watch: Watch | None = None
     ) -> None:
         self.ending, self.generations, self.start, self.watch = ending, generations, start, watch
         self.ended: dict[int, int] = {}
+        for generation in generations:
+            generation.progress = ending.begin(generation.request, opened=generation.opened)
 
     def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
         for index, (generation, new) in enumerate(
             zip(self.generations, input_ids[:, self.start :].tolist(), strict=True)
         ):
-            if (
-                generation.request.stop
-                and index not in self.ended
-                and self.ending.stops(new, generation.request.stop)
-            ):
+            if index not in self.ended and self.ending.is_over(new, generation.request, generation.progress):
                 self.ended[index] = len(new)
             if self.watch is not None and index not in self.ended and not self.ending.eos & set(new):
                 generation.new = new

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 
 from openflan.errors import InputError
 from openflan.inference.protocol import Turn
-from openflan.packing.message_form import sent
+from openflan.packing.message_form import asked, sent
 
 if TYPE_CHECKING:
     from openflan.inference.huggingface import HuggingFaceEngine
 
 
-def prompt_ids(engine: HuggingFaceEngine, prompt: str, before: Sequence[Turn] = ()) -> list[int]:
-    """The ids of a prompt, where the engine answers in chat after the turns `before` it. Raises InputError
-    for a prompt without a token."""
+def prompt_ids(
+    engine: HuggingFaceEngine, prompt: str, before: Sequence[Turn] = (), conversation: str | None = None
+) -> list[int]:
+    """The ids of a prompt; where the engine answers in chat, after the turns `before` it, or those of the
+    `conversation` (its text) that the prompt writes readably. Raises InputError for a prompt without a
+    token."""
+    if engine.chat and conversation is not None:
+        turns, tools = asked(conversation, engine.form)
+        return engine.text.chat(turns, add_generation_prompt=True, **tools)
     if engine.chat:
         messages = [turn.message() for turn in (*before, Turn("user", prompt))]
         return engine.text.chat(sent(messages, engine.form), add_generation_prompt=True)

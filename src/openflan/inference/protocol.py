@@ -44,6 +44,14 @@ class Request:
     `before` are the turns of a conversation before the prompt, which is then the user's next message: a
     system message, if there is one, and earlier questions with their answers. Only an engine that puts
     prompts into a chat template takes them.
+
+    With `thinking_tokens` above 0 a thinking block (`thinking.py`) is taken out of the text: it may have so
+    many tokens, `max_tokens` and `stop` apply to what follows it. A text without a block is not concerned. At
+    0 blocks are text like any other.
+
+    `conversation` is the text of a conversation (`packing.message_form.asked`) whose last turn is to be
+    answered. An engine that puts prompts into a chat template sends the messages before that turn instead of
+    `prompt`, which writes them readably; any other engine sends `prompt`. It excludes `before`.
     """
 
     prompt: str
@@ -54,6 +62,8 @@ class Request:
     top_k: int = 0
     seed: int = 0
     before: tuple[Turn, ...] = ()
+    thinking_tokens: int = 0
+    conversation: str | None = None
 
     def messages(self) -> list[dict[str, str]]:
         """The conversation whose last message is the prompt, as chat templates and servers read it."""
@@ -66,6 +76,8 @@ class Request:
             raise InputError(f"samples is {self.samples}, expected at least 1")
         if self.max_tokens < 1:
             raise InputError(f"max_tokens is {self.max_tokens}, expected at least 1")
+        if self.thinking_tokens < 0:
+            raise InputError(f"thinking_tokens is {self.thinking_tokens}, expected at least 0")
         if not self.temperature >= 0 or self.top_k < 0:
             raise InputError(
                 f"temperature is {self.temperature} and top_k {self.top_k}, expected neither below 0"
@@ -75,6 +87,8 @@ class Request:
                 "a system message and earlier turns need a chat template, and this model's prompts are not "
                 "put into one: leave them out, or use a chat model (with a server: `--chat`)"
             )
+        if self.before and self.conversation is not None:
+            raise InputError("a request has earlier turns and a conversation: the latter holds its own turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +97,18 @@ class Completion:
     the end of sequence included.
 
     `sample` counts from 0. `ids` are the generated tokens, the end of sequence included; empty where a server
-    does not say them. Completions with the same text, number of tokens, finish and sample are equal.
+    does not say them. `thinking` is the text of a thinking block, None without one; `thinking_closed` is
+    false if nothing closed it, and then `text` is empty. `thinking_tokens` counts the block's tokens, its
+    marks included; None where a server does not say it. Completions that differ in `ids` only are equal.
     """
 
     text: str
     tokens: int
     finish: Finish
     sample: int = 0
+    thinking: str | None = None
+    thinking_closed: bool = True
+    thinking_tokens: int | None = None
     ids: tuple[int, ...] = field(default=(), compare=False)
 
 

@@ -29,8 +29,13 @@ class TextStream:
         self._show_up_to(text)
 
     def finish(self, completion: Completion) -> None:
-        """Shows the rest of the text."""
-        self._show_up_to(completion.text)
+        """Shows the rest of the text, with a thinking block before it as the model wrote it."""
+        text = completion.text
+        if completion.thinking is not None:
+            written = self._ending.text(list(completion.ids))
+            # The answer ends before its stop string.
+            text = written[: written.rfind(text) + len(text)] if text else written
+        self._show_up_to(text)
 
     def _show_up_to(self, text: str) -> None:
         if len(text) > len(self._shown) and text.startswith(self._shown):

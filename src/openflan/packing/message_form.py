@@ -61,6 +61,19 @@ def sent(messages: Sequence[Message], form: MessageForm) -> list[dict[str, Any]]
     return [_sent(message, form) for message in messages]
 
 
+SERVED = MessageForm(arguments="json", developer=True, tools=True)
+"""The form of messages in OpenAI's protocol."""
+
+
+def asked(conversation: str, form: MessageForm) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The messages before the last turn of a conversation, in the form that a template shows, and further
+    arguments of the template: `tools` where the conversation has some. `conversation` is its text
+    (`tasks.conversation`)."""
+    parsed = Conversation.parse(conversation)
+    tools = {"tools": [dict(tool) for tool in parsed.tools]} if parsed.tools else {}
+    return sent(parsed.messages[:-1], form), tools
+
+
 def form_of(template: Any, write: Write, name: str) -> MessageForm:
     """The form that a template shows; `template` is its text or, by name, several of them.
 

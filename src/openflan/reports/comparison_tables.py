@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from openflan.evaluation.bits_per_byte import GOLD
 from openflan.evaluation.decoding import GREEDY
-from openflan.evaluation.score_record import EvaluationScore, ScoreKey
+from openflan.evaluation.score_record import SELECTED_ON, EvaluationScore, ScoreKey
 from openflan.reports.gather import Gain, Gathered
 from openflan.reports.table import Cell, Table
 
@@ -141,13 +142,25 @@ def by_checkpoint(gathered: Gathered) -> Table | None:
         for model in models
     )
     names = [next(iter(scores.values())).named for scores in benchmarks.values()]
-    return Table("checkpoints", "Averages along training", ("model", *(f"{name} %" for name in names)), rows)
+    marked = [
+        score.key.model + " on " + score.named
+        for of in benchmarks.values()
+        for score in of.values()
+        if score.selected_on
+    ]
+    note = (
+        f"Checkpoints that the benchmark itself chose ({SELECTED_ON}): {', '.join(marked)}." if marked else ""
+    )
+    columns = ("model", *(f"{name} %" for name in names))
+    return Table("checkpoints", "Averages along training", columns, rows, note)
 
 
 def _by_benchmark(scores: Iterable[EvaluationScore]) -> dict[ScoreKey, dict[str, EvaluationScore]]:
     """Return the scores by key without model, then by model: those under one key are comparable."""
     scores_by_key: dict[ScoreKey, dict[str, EvaluationScore]] = {}
     for score in scores:
+        if score.key.decoding.likelihood == GOLD:
+            continue  # it has no accuracy, and a table of its own
         scores_by_key.setdefault(score.key.of_model(""), {})[score.key.model] = score
     return scores_by_key
 

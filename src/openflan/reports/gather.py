@@ -8,7 +8,7 @@ that files may grow. Price: what a file says beyond these shapes cannot appear i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore, read_scores
+from openflan.evaluation.selected_on import is_selected_on
 from openflan.recipe.load_recipe import load_any_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
@@ -142,7 +143,11 @@ def gather(run: Run) -> Gathered:
         recipe=recipe,
         ledger=None if ledger is None else _checked(run.ledger, Ledger, _with_epochs(ledger)),
         metrics=_checked(run.metrics, tuple[Step, ...], read_jsonl(run.metrics)),
-        scores=read_scores(run.scores),
+        # The checkpoint may have been chosen after the score was written.
+        scores=tuple(
+            replace(score, selected_on=score.selected_on or is_selected_on(run, score.key))
+            for score in read_scores(run.scores)
+        ),
         gain=None
         if summary is None
         else _checked(run.summary, Gain, summary.get("gain") if isinstance(summary, dict) else summary),

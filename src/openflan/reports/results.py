@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from openflan.evaluation.averages import averages_of_scores, relative_error_reduction
-from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.bits_per_byte import GOLD
+from openflan.evaluation.score_record import SELECTED_ON, EvaluationScore
 from openflan.reports.gather import Gathered
 from openflan.reports.table import Cell, Table
 
@@ -24,11 +25,18 @@ def results(gathered: Gathered) -> Table | None:
     """One row a model, benchmark and mode: its headline average."""
     if not gathered.scores:
         return None
+    answered = [score for score in gathered.scores if score.key.decoding.likelihood != GOLD]
+    if not answered:
+        return None
     rows = tuple(
-        (score.key.model, score.named, score.key.decoding.samples, *_measures(score))
-        for score in gathered.scores
+        (score.key.model, score.marked, score.key.decoding.samples, *_measures(score)) for score in answered
     )
     notes = ["Normalized: chance is 0, all right is 100, each task by itself."]
+    if any(score.selected_on for score in answered):
+        notes.append(
+            f"({SELECTED_ON}): the benchmark also chose the checkpoint, so that the score is too high for a "
+            "held-out one."
+        )
     if partial := [f"{score.key.model} on {score.named}" for score in gathered.scores if score.partial]:
         notes.append(f"Only some of the questions were evaluated: {', '.join(partial)}.")
     if any(score.key.decoding.samples > 1 for score in gathered.scores):
@@ -36,6 +44,46 @@ def results(gathered: Gathered) -> Table | None:
     if shortened := sum(score.prompts_shortened for score in gathered.scores):
         notes.append(f"{shortened:,} prompts lost exemplars because they did not fit the model.")
     return Table("results", "Results", ("model", "benchmark", "samples", *MEASURES), rows, " ".join(notes))
+
+
+def bits_per_byte(gathered: Gathered) -> Table | None:
+    """One row a model, benchmark and mode: the bits per byte of the right answers, where they were
+    computed."""
+    rows = tuple(
+        (score.key.model, score.marked, average.n, average.value, *average.ci95)
+        for score in gathered.scores
+        if score.gold and (average := score.gold.averages.get("average"))
+    )
+    columns = ("model", "benchmark", "n", "bits per byte", "95% from", "95% to")
+    note = "Bits that the model needs for each byte of the right answer; lower is better."
+    return Table("bits per byte", "Bits per byte of the right answer", columns, rows, note) if rows else None
+
+
+def wordings(gathered: Gathered) -> Table | None:
+    """One row a model and task that was asked with all wordings: the mean over them, their spread, and the
+    worst and the best one."""
+    rows = tuple(
+        (
+            score.key.model,
+            task,
+            effect.n,
+            len(effect.wordings),
+            effect.mean,
+            effect.deviation,
+            effect.worst,
+            effect.wordings[effect.worst],
+            effect.best,
+            effect.wordings[effect.best],
+            *effect.ci95,
+        )
+        for score in gathered.scores
+        for task, effect in score.wordings.items()
+    )
+    columns = ("model", "task", "n", "wordings", "mean %", "deviation", "worst", "worst %", "best", "best %")
+    note = (
+        "The interval is that of worst minus best, paired over questions, for all pairs of wordings at once."
+    )
+    return Table("wordings", "Wordings", (*columns, "95% from", "95% to"), rows, note) if rows else None
 
 
 def suite(gathered: Gathered) -> Table | None:

@@ -13,10 +13,12 @@ from typing import Literal, TypeVar
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.corpus_scores import references
 from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.held_out import Prompted, held_out_benchmark
 from openflan.evaluation.known_benchmarks import BENCHMARKS, find_benchmark
+from openflan.evaluation.saved_answers import answer_of
 from openflan.tasks.task import Task
 
 T = TypeVar("T")
@@ -115,8 +117,9 @@ def judge(generation: Generation) -> bool | None:
     benchmark = _rule(generation.benchmark, generation.mode)
     if benchmark is None or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks):
         return None
-    return generation.finish != "too-long" and benchmark.correct(
-        generation.task, generation.generation, generation.target
+    answer = answer_of(benchmark, generation)
+    return answer is not None and any(
+        benchmark.compare(answer, reference) for reference in references(generation.target)
     )
 
 
@@ -130,7 +133,7 @@ def answered(generation: Generation) -> bool | None:
         or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks)
     ):
         return None
-    return benchmark.extract(generation.task, generation.generation) is not None
+    return answer_of(benchmark, generation) is not None
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from openflan.reports.comparison_tables import Headline, before_after, by_checkpoint, gain, headlines
 from openflan.reports.gather import Gathered
 from openflan.reports.mixture_tables import counts, formats, submixtures, tasks
-from openflan.reports.results import by_task, results, suite
+from openflan.reports.results import bits_per_byte, by_task, results, suite, wordings
 from openflan.reports.table import Cell, Table
 from openflan.reports.training_tables import loss, running_mean, training, watched, window
 
@@ -64,7 +64,14 @@ def all_tables(gathered: Gathered) -> list[Table]:
 
 def scores(gathered: Gathered) -> list[Table]:
     """Return the score tables: averages, suite averages, and the final model by task."""
-    return [table for table in (results(gathered), suite(gathered), *by_task(gathered)) if table is not None]
+    tables = [
+        results(gathered),
+        bits_per_byte(gathered),
+        wordings(gathered),
+        suite(gathered),
+        *by_task(gathered),
+    ]
+    return [table for table in tables if table is not None]
 
 
 def absent(gathered: Gathered) -> list[str]:

@@ -110,6 +110,11 @@ class Renderer:
 
         self._choices = choices
 
+    def wordings(self, style: Style, *, inside: bool = False) -> tuple[Wording, ...]:
+        """The wordings from which an example of this style is drawn and that can show every row, in the order
+        of their file; `inside` counts those whose inputs hold an exemplar."""
+        return tuple(wording for wording, _ in self._choices(style, inside, self._partial))
+
     def render(
         self,
         row: int,

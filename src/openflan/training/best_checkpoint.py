@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from openflan.errors import InputError
 from openflan.run_folder import read_json, write_json
 
 _BEST = "best.json"
+
+MEAN = "mean"
+"""The name of the mean over all benchmarks, where a step has a score for each."""
 
 
 def best_step(folder: Path) -> int | None:
@@ -19,9 +23,11 @@ def best_step(folder: Path) -> int | None:
     return None if recorded is None else recorded[0]
 
 
-def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
+def name_best(
+    folder: Path, step: int, metric: str, value: float, benchmarks: Sequence[str] | None = None
+) -> bool:
     """Records `step` as the best if its value is higher than the recorded one; returns whether it is
-    recorded.
+    recorded. `benchmarks` are those over which `metric` is a mean, None if it is the name of one.
 
     Of equal values the earlier step is the best, as in the paper (section 2.2). NaN is never the best. Raises
     InputError for a damaged `best.json`.
@@ -31,7 +37,8 @@ def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
     recorded = _best(folder)
     if recorded is not None and recorded[0] != step and (recorded[1], -recorded[0]) >= (value, -step):
         return False
-    write_json(folder / _BEST, {"step": step, "metric": metric, "value": value})
+    names = [metric] if benchmarks is None else list(benchmarks)
+    write_json(folder / _BEST, {"step": step, "metric": metric, "value": value, "benchmarks": names})
     return True
 
 

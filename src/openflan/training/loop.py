@@ -30,7 +30,7 @@ from openflan.run_folder import Run
 from openflan.stopping import stoppable
 from openflan.tracking.trackers import Trackers
 from openflan.training import checkpoints
-from openflan.training.best_checkpoint import name_best
+from openflan.training.best_checkpoint import MEAN, name_best
 from openflan.training.checkpoints import Position, snapshot
 from openflan.training.distributed import DistributedContext
 from openflan.training.optimizers import restore_statistics
@@ -219,8 +219,11 @@ def _to_be_best(
     """Whether this step's score is the highest so far, so that its checkpoint must be written and kept."""
     if watch is None or watch.select is None or watch.select not in line.get("scores", {}):
         return False
+    scores = line["scores"]
+    # A score that is no benchmark's own is the mean of all.
+    benchmarks = [watch.select] if watch.select != MEAN else [name for name in scores if name != MEAN]
     is_best = distributed.main and name_best(
-        run.checkpoints, step, watch.select, line["scores"][watch.select]
+        run.checkpoints, step, watch.select, scores[watch.select], benchmarks
     )
     # All ranks gather a checkpoint together, so all must know.
     return bool(distributed.all_reduce_sum([float(is_best)])[0])
