@@ -139,12 +139,17 @@ def test_numbers_are_compared_by_value(answer: str, target: str, same: bool) -> 
     assert same_number(answer, target) is same
 
 
-def test_every_metric_is_between_nothing_and_all() -> None:
-    for metric in METRICS.values():
-        assert metric.own == "accuracy" or metric.own in metric.beside
-        assert metric.compare("18", "18")
-        assert not metric.compare("18", "19")
-        assert all(
-            measure("18", "18") == 1.0 and measure("18", "x") == 0.0 for measure in metric.beside.values()
-        )
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_between_nothing_and_all(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.own == "accuracy" or metric.own in metric.beside
+    if name in ("rouge_l_stemmed", "translation"):
+        pytest.importorskip("rouge_score", reason="the extra `metrics` is not installed")
+        pytest.importorskip("sacrebleu", reason="the extra `metrics` is not installed")
+    assert metric.compare("18", "18")
+    assert not metric.compare("18", "19")
+    assert all(measure("18", "18") == 1.0 and measure("18", "x") == 0.0 for measure in metric.beside.values())
+
+
+def test_texts_are_compared_without_what_does_not_matter() -> None:
     assert same_text(" Yes. ", "yes")
