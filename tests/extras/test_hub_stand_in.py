@@ -47,8 +47,9 @@ def test_extra_data_reads_parquet_copies(tmp_path: Path) -> None:
         "hub:org/two",
     ]
     with serving(hub):
+        offline = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in offline},
             "HF_ENDPOINT": hub.address,
             "HF_HOME": str(tmp_path / "hf"),
             "HF_HUB_DISABLE_XET": "1",
